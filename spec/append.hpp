@@ -1,0 +1,95 @@
+// append: remember one more token.
+//
+// Appending puts one row behind the newest one, at the next position. It moves nothing, rounds
+// nothing and never looks inside a row, so what is said here holds for every scalar type, every
+// head layout and every way to store the bytes.
+//
+//     appendKV : Cache<n> x Key x Value -> Cache<n + 1>
+//
+//     appendKV(c, k, v)[i] = c[i]    for i < n        the past is kept
+//     appendKV(c, k, v)[n] = (k, v)                   the newest row is last
+//
+// The two equations fix every row of the result, so they are the whole meaning. The length is n + 1
+// by type: `same_as` at the foot of this file.
+//
+// Checked by proofs/append.cpp for each length by the compiler, by properties/append.hpp on engines.
+// Broken in the wild: bugs/slot_reused.hpp, bugs/key_written_into_every_layer.hpp.
+// Not said here: what a full cache does (capacity.hpp), what is stored of a key (position.hpp).
+#pragma once
+#include "cache.hpp"
+
+namespace kv {
+
+/// The definition: the two equations, read from left to right.
+template <class Key, class Value, Extent N, class K, class V>
+    requires KeyHasTheCachesHeadDim<K, Key> && ValueHasTheCachesHeadDim<V, Value>
+constexpr Cache<Key, Value, Succ<N>> appendKV(Cache<Key, Value, N> const& c, K const& key,
+                                              V const& value) {
+    auto const n = c.length();
+    auto const grown = n + nat<1>;
+    return {
+        .positions = tabulate(grown, [&](std::size_t i) { return i < n ? c.positions[i] : c.next; }),
+        .keys = tabulate(grown, [&](std::size_t i) { return i < n ? c.keys[i] : key; }),
+        .values = tabulate(grown, [&](std::size_t i) { return i < n ? c.values[i] : value; }),
+        .next = c.next + 1};
+}
+
+/// A handle to which the subject has appended tokens 0 .. n-1 of the world.
+template <class Subject, class World, Extent N>
+constexpr auto fed(Subject& subject, World const& world, N n) {
+    return iterate(n, subject.empty(), [&](auto handle, std::size_t i) {
+        return subject.appendKV(std::move(handle), world.token(i));
+    });
+}
+
+inline constexpr Theorem appendKV_last_key{
+    "appendKV_last_key", "the newest key is last", ofEngine, free, Owed::moves,
+    [](auto& subject, auto const& world) {
+        auto equation = equationOf(subject, world);
+        auto after = fed(subject, world, world.length() + nat<1>);
+        std::size_t const n = world.length();
+        auto const seen = subject.observe(after);
+        equation.row({.what = What::key, .row = n}, seen.keys[n], world.stored(n).key);
+        return equation;
+    }};
+
+inline constexpr Theorem appendKV_last_value{
+    "appendKV_last_value", "the newest value is last", ofEngine, free, Owed::moves,
+    [](auto& subject, auto const& world) {
+        auto equation = equationOf(subject, world);
+        auto after = fed(subject, world, world.length() + nat<1>);
+        std::size_t const n = world.length();
+        auto const seen = subject.observe(after);
+        equation.row({.what = What::value, .row = n}, seen.values[n], world.stored(n).value);
+        return equation;
+    }};
+
+inline constexpr Theorem appendKV_prefix{
+    "appendKV_prefix", "every earlier row is kept", ofEngine, free, Owed::moves,
+    [](auto& subject, auto const& world) {
+        auto equation = equationOf(subject, world);
+        auto after = fed(subject, world, world.length() + nat<1>);
+        auto const seen = subject.observe(after);
+        for (std::size_t i = 0; i < world.length(); ++i) {
+            equation.numbers({.what = What::position, .row = i}, seen.positions[i], Position(i));
+            equation.row({.what = What::key, .row = i}, seen.keys[i], world.stored(i).key);
+            equation.row({.what = What::value, .row = i}, seen.values[i], world.stored(i).value);
+        }
+        return equation;
+    }};
+
+inline constexpr Theorem appendKV_length{
+    "appendKV_length", "the length grows by one", ofSpec, free, Owed::moves,
+    [](auto& subject, auto const& world) {
+        auto equation = equationOf(subject, world);
+        auto after = fed(subject, world, world.length() + nat<1>);
+        equation.numbers({.what = What::length}, std::int64_t(subject.observe(after).length()),
+                         std::int64_t(world.length()) + 1);
+        return equation;
+    }};
+
+static_assert(std::same_as<decltype(appendKV(Cache<int, int, Nat<2>>{}, 5, 6)),
+                           Cache<int, int, Nat<3>>>);
+static_assert(appendKV(appendKV(emptyCache<int, int>(), 5, 6), 7, 8).keys[1] == 7);
+
+}  // namespace kv
