@@ -1,0 +1,123 @@
+// subject: let the spec be what is judged.
+//
+// A claim asks its subject to do things and compares what comes of it with the spec. The spec is a
+// subject itself: its verbs are the functions of this folder and its handles are caches. A theorem
+// about this subject, over symbols, is what the compiler proves. An engine becomes a subject in
+// properties/judge.hpp. Replace one verb below and you have a mutant of the spec, which some
+// theorem must kill.
+//
+//     trace_eq_spec     whatever was done, the read-back is the spec's
+//     erase_commutes    forgetting that a length is a type changes nothing
+//
+// The second one ties the two readings of this text together: what the compiler proves of types
+// holds for the numbers that an oracle computes with.
+//
+// Not said here: which traces are worth trying (properties/).
+#pragma once
+#include "capacity.hpp"
+#include "evict.hpp"
+#include "fork.hpp"
+#include "layers.hpp"
+
+namespace kv {
+
+/// The spec of one layer as a subject.
+template <class L, Extent C>
+struct Spec {
+    using Scalar = typename L::Scalar;
+    L layer;
+    C capacity;
+
+    constexpr auto empty() const { return emptyCacheOf(layer); }
+    constexpr auto appendKV(auto cache, auto const& token) const {
+        return store(layer, cache, token);
+    }
+    constexpr auto appendWithin(auto cache, auto const& token) const {
+        return kv::appendWithin(capacity, cache,
+                                storedKey(layer.position, token.key, cache.next), token.value);
+    }
+    /// A row of the wrong shape does not compile; see tests/refuse.
+    constexpr bool takesMisshapen(auto const&) const { return false; }
+    constexpr auto prefill(auto cache, auto const& tokens) const {
+        return kv::prefill(layer, cache, tokens);
+    }
+    constexpr auto attend(auto const& cache, auto const& query) const {
+        return kv::attend(layer, cache, query);
+    }
+    constexpr auto observe(auto const& cache) const { return cache; }
+    constexpr auto rollback(auto cache, auto length) const { return kv::rollback(cache, length); }
+    constexpr auto fork(auto cache) const { return kv::fork(cache); }
+    constexpr auto evict(auto cache, auto count) const { return kv::evict(cache, count); }
+    constexpr auto shift(auto cache, Position by) const {
+        return kv::shift(layer.position, cache, by);
+    }
+    constexpr auto decodeModel(auto const& model, auto const& caches, auto const& x) const {
+        return kv::decodeModel(model, caches, x);
+    }
+};
+template <class L, class C>
+Spec(L, C) -> Spec<L, C>;
+
+/// The same row, sequence or cache with every length as a number.
+template <class S>
+constexpr auto erased(S const& scalar) {
+    return scalar;
+}
+template <class T, Extent E>
+constexpr auto erased(Seq<T, E> const& seq) {
+    return tabulate(Dyn{seq.size()}, [&](std::size_t i) { return erased(seq[i]); });
+}
+template <class Key, class Value, Extent N>
+constexpr auto erased(Cache<Key, Value, N> const& c) {
+    auto keys = erased(c.keys);
+    auto values = erased(c.values);
+    return Cache<std::decay_t<decltype(keys[0])>, std::decay_t<decltype(values[0])>, Dyn>{
+        erased(c.positions), keys, values, c.next};
+}
+
+/// Every verb once: n tokens by prefill, a fork, an append and a rollback on each side, an
+/// eviction, a shift of what is left, and a last token with its output.
+template <class Subject, class World>
+constexpr auto everyVerbOnce(Subject& subject, World const& world) {
+    auto const n = world.length();
+    auto started = subject.prefill(subject.empty(), tokensOf(world, 0, n + nat<1>));
+    auto forked = subject.fork(std::move(started.cache));
+    auto child = subject.rollback(subject.appendKV(std::move(forked.child), world.other(n + nat<1>)), n);
+    auto parent = subject.evict(
+        subject.appendKV(std::move(forked.parent), world.token(n + nat<1>)), nat<1>);
+    auto last = subject.appendKV(std::move(child), world.other(n));
+    auto output = subject.attend(last, world.other(n).query);
+    return hana::make_tuple(subject.observe(parent), subject.observe(last), output);
+}
+
+inline constexpr Theorem trace_eq_spec{
+    "trace_eq_spec", "the read-back is the spec's", ofEngine, free, Owed::computes,
+    [](auto& subject, auto const& world) {
+        auto equation = equationOf(subject, world);
+        auto const left = everyVerbOnce(subject, world);
+        auto const exact = world.asExact();
+        Spec spec{world.layer(), world.capacity()};
+        auto const right = everyVerbOnce(spec, exact);
+        compareCaches(equation, left[hana::size_c<0>], right[hana::size_c<0>]);
+        compareCaches(equation, left[hana::size_c<1>], right[hana::size_c<1>]);
+        equation.row({.what = What::output, .row = world.length()}, left[hana::size_c<2>],
+                     right[hana::size_c<2>]);
+        return equation;
+    }};
+
+inline constexpr Theorem erase_commutes{
+    "erase_commutes", "lengths as types change nothing", ofSpec, free, Owed::computes,
+    [](auto& subject, auto const& world) {
+        auto equation = equationOf(subject, world);
+        auto const left = everyVerbOnce(subject, world);
+        auto const plain = world.erased();
+        Spec spec{plain.layer(), plain.capacity()};
+        auto const right = everyVerbOnce(spec, plain);
+        compareCaches(equation, erased(left[hana::size_c<0>]), right[hana::size_c<0>]);
+        compareCaches(equation, erased(left[hana::size_c<1>]), right[hana::size_c<1>]);
+        equation.row({.what = What::output, .row = world.length()}, left[hana::size_c<2>],
+                     right[hana::size_c<2>]);
+        return equation;
+    }};
+
+}  // namespace kv
