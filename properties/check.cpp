@@ -1,0 +1,163 @@
+#include "check.hpp"
+
+#include <fmt/format.h>
+#include <rapidcheck.h>
+#include <rapidcheck/detail/TestListener.h>
+
+#include <algorithm>
+
+namespace kv::properties {
+
+namespace {
+
+/// RapidCheck's view of a case: drawn from one random number, shrunk by `smaller`.
+rc::Gen<Case> cases(Candidate const& candidate) {
+    return [&candidate](rc::Random const& random, int size) {
+        auto source = random;
+        return rc::shrinkable::shrinkRecur(
+            drawn(candidate, source.next(), size), [&candidate](Case const& c) {
+                return rc::seq::fromContainer(smaller(c, candidate));
+            });
+    };
+}
+
+/// RapidCheck reports through a listener; a check has its own report.
+struct Silent : rc::detail::TestListener {
+    void onTestCaseFinished(rc::detail::CaseDescription const&) override {}
+    void onShrinkTried(rc::detail::CaseDescription const&, bool) override {}
+    void onTestFinished(rc::detail::TestMetadata const&, rc::detail::TestResult const&) override {}
+};
+
+/// Stops a campaign whose time is over; the cases that are left count as not tried.
+struct Campaign {
+    Candidate const& candidate;
+    CheckOptions const& options;
+    CheckReport& report;
+    std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+    std::optional<Violation> last{};
+    Setup setup{};
+
+    double seconds() const {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    }
+    bool isOver() const {
+        return options.budget && seconds() > double(options.budget->count());
+    }
+    /// Whether the case holds; remembers the last one that did not.
+    bool holds(Case const& c) {
+        auto const engine = candidate.make(c.setup);
+        bool const isFirst = !last;
+        Coverage shrinking;
+        auto violation = judge(*engine, c.trace, last ? shrinking : report.coverage);
+        if (!violation) return true;
+        last = std::move(violation);
+        setup = c.setup;
+        if (isFirst && options.onFirstFailure) options.onFirstFailure(*last, setup);
+        return false;
+    }
+};
+
+void tryTraces(Candidate const& candidate, CheckOptions const& options, CheckReport& report) {
+    Campaign campaign{candidate, options, report};
+    auto const generator = cases(candidate);
+    rc::detail::TestParams params;
+    params.seed = options.seed;
+    params.maxSuccess = static_cast<int>(options.cases);
+    params.maxSize = options.maxSize;
+    auto const property = [&] {
+        if (!campaign.last && campaign.isOver()) return;
+        auto const c = *generator;
+        if (!campaign.last && options.onProgress)
+            options.onProgress({report.coverage.cases, options.cases});
+        if (!campaign.holds(c)) RC_FAIL("a law is violated");
+    };
+    Silent listener;
+    rc::detail::checkTestable(property, rc::detail::TestMetadata{}, params, listener);
+    report.seconds = campaign.seconds();
+    if (!campaign.last) return;
+    report.casesToFailure = report.coverage.cases;
+    report.violation = campaign.last;
+    report.setup = campaign.setup;
+}
+
+/// Violated if any input violates it, held if any could be evaluated, else why not.
+LawResult merged(LawResult a, LawResult const& b) {
+    auto const rank = [](Outcome o) {
+        return o == Outcome::violated ? 3 : o == Outcome::held ? 2 : o == Outcome::refused ? 1 : 0;
+    };
+    a.inputs += b.inputs;
+    if (rank(b.outcome) > rank(a.outcome)) {
+        a.outcome = b.outcome;
+        a.violation = b.violation;
+    }
+    if (a.why.empty()) a.why = b.why;
+    return a;
+}
+
+/// Rules of the generator that a fixed shape makes impossible.
+std::vector<std::string> blindSpotsOf(Declaration const& d) {
+    std::vector<std::string> all;
+    auto const say = [&](bool isBlind, std::string const& what) {
+        if (isBlind) all.push_back(what);
+    };
+    say(d.layers.size() < 2, "one layer only: rows of another layer cannot show up in it");
+    say(d.sequences < 2, "one sequence only: forks and leaks between sequences are not reachable");
+    for (std::size_t l = 0; l < d.layers.size(); ++l) {
+        auto const& layer = d.layers[l];
+        auto const at = fmt::format("layer {}: ", l);
+        say(layer.kvHeads == 1 || layer.kvHeads == layer.queryHeads,
+            at + "every map from query to kv heads looks the same");
+        say(layer.keyDim < 3, at + "head dim below 3: no one-hot probe, the interval alone speaks");
+        say(layer.keyDim == layer.valueDim, at + "keys and values have one size");
+    }
+    return all;
+}
+
+}  // namespace
+
+std::size_t CheckReport::count(Outcome outcome) const {
+    return static_cast<std::size_t>(
+        std::ranges::count(laws, outcome, [](LawResult const& l) { return l.outcome; }));
+}
+
+CheckReport check(Candidate const& candidate, CheckOptions const& options) {
+    CheckReport report;
+    report.engine = candidate.name;
+    report.seed = options.seed;
+    auto const setups = candidate.fixed
+                            ? std::vector<Setup>{{*candidate.fixed, Fill::poison},
+                                                 {*candidate.fixed, Fill::zero}}
+                            : standardSetups(candidate.name);
+    bool const isTraced = options.law.empty() || options.law == "trace_eq_spec";
+    if (isTraced) tryTraces(candidate, options, report);
+    for (Setup const& setup : setups) {
+        auto const results =
+            conformance([&] { return candidate.make(setup); }, options.law);
+        for (std::size_t i = 0; i < results.size(); ++i) {
+            if (report.laws.size() <= i)
+                report.laws.push_back(results[i]);
+            else
+                report.laws[i] = merged(report.laws[i], results[i]);
+        }
+    }
+    if (report.violation) {
+        auto const make = [&] { return candidate.make(report.setup); };
+        LawResult const named = mostSpecific(make, *report.violation);
+        report.violation->law = named.law;
+        report.violation->sentence = named.sentence;
+        for (auto& law : report.laws)
+            if (law.law == named.law || law.law == "trace_eq_spec") law.outcome = Outcome::violated;
+    } else {
+        for (auto const& law : report.laws)
+            if (law.violation && !report.violation) report.violation = law.violation;
+    }
+    if (candidate.fixed) report.blindSpots = blindSpotsOf(*candidate.fixed);
+    report.zooSize = options.zooLaws.size();
+    for (auto const& law : report.laws)
+        if (law.outcome == Outcome::held || law.outcome == Outcome::violated)
+            report.zooInReach +=
+                static_cast<std::size_t>(std::ranges::count(options.zooLaws, law.law));
+    return report;
+}
+
+}  // namespace kv::properties

@@ -1,0 +1,83 @@
+// check: try a candidate on every law.
+//
+// A check puts the claims of the registry to an engine and then runs random traces on it, beside
+// the spec. RapidCheck draws the setup, the trace and the family of values, and shrinks what
+// fails; the values are expanded from a seed. The report says for each law whether it held on these
+// inputs, was refused, was not reachable or was violated, and what the run could have shown.
+#pragma once
+#include "judge.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace kv::properties {
+
+/// What stands in storage that was never written, or was given back.
+enum class Fill : std::uint8_t { poison, zero };
+
+struct Setup {
+    Declaration declaration;
+    Fill fill = Fill::poison;
+};
+
+/// One case: an engine's setup, and what is done to it.
+struct Case {
+    Setup setup;
+    Trace trace;
+};
+
+/// An engine to be checked. One whose shape is fixed says so; for the others shapes are drawn.
+struct Candidate {
+    std::string name;
+    std::function<std::unique_ptr<AnyEngine>(Setup const&)> make;
+    std::optional<Declaration> fixed;
+};
+
+struct Progress {
+    std::size_t done = 0, of = 0;
+};
+
+struct CheckOptions {
+    std::size_t cases = 10000;
+    std::uint64_t seed = 1;
+    int maxSize = 100;                             ///< RapidCheck's size of the last case
+    std::optional<std::chrono::seconds> budget;    ///< no new case is begun after it
+    std::string law;                               ///< only this one; empty: all, and traces
+    std::vector<std::string> zooLaws;              ///< one law per bug of the zoo
+    std::function<void(Progress const&)> onProgress;
+    /// The first failing case, before it shrinks, so that nothing is lost if shrinking crashes.
+    std::function<void(Violation const&, Setup const&)> onFirstFailure;
+};
+
+struct CheckReport {
+    std::string engine;
+    std::uint64_t seed = 0;
+    std::vector<LawResult> laws;   ///< in the order of the registry
+    Coverage coverage;             ///< of the random traces
+    double seconds = 0;            ///< wall time of the random traces
+    std::optional<Violation> violation;  ///< shrunk, under its most specific law
+    Setup setup;                   ///< in which the violation shows
+    std::size_t casesToFailure = 0;
+    std::size_t zooInReach = 0, zooSize = 0;  ///< bugs that this run could have shown
+    std::vector<std::string> blindSpots;  ///< what the declared shapes kept the run from showing
+
+    std::size_t count(Outcome outcome) const;
+    bool isViolated() const { return violation.has_value(); }
+};
+
+CheckReport check(Candidate const& candidate, CheckOptions const& options);
+
+/// The setups at which claims are evaluated when the shape is not fixed; together they show every
+/// law: windows with and without rings, rotations of both layouts, ALiBi, raw and rotated keys.
+std::vector<Setup> standardSetups(std::string const& engine);
+
+/// Draws the case that belongs to this seed at this size (0 .. 100).
+Case drawn(Candidate const& candidate, std::uint64_t seed, int size);
+/// Cases that are a little smaller than this one and may fail too.
+std::vector<Case> smaller(Case const& c, Candidate const& candidate);
+
+}  // namespace kv::properties

@@ -1,0 +1,16 @@
+// decode: choose pasts worth attending to.
+//
+// Inputs of decodeWithCache_eq_fullAttention.
+// Everything at once: all lengths, distinct heads, every family.
+#pragma once
+#include "inputs.hpp"
+
+namespace kv::properties {
+
+inline Inputs decodeInputs(LayerDomain const& d) {
+    return {lengthsUpTo(roomFor(1, d.capacity), {d.layer.window, d.layer.retained}),
+            {Family::painted, Family::oneHot, Family::mean, Family::sampled},
+            HeadContent::distinct};
+}
+
+}  // namespace kv::properties

@@ -1,0 +1,107 @@
+// engine: what a cache engine must offer to be judged.
+//
+// An adapter derives from AnyEngine, fills in a Declaration (spec/numerics.hpp) and overrides the
+// verbs its engine has. A verb answers "accepted" or "refused, because ..."; a refusal must leave
+// the engine as it was. Every verb that is not overridden is refused as not offered.
+//
+// All rows are f32, dense, in the order [token][head][component]. Keys and queries are handed over
+// raw: the engine rotates them by its own table, at the position it gives to the token. A sequence
+// starts empty at position 0; each stored token takes the next position; evicting rows frees none.
+#pragma once
+#include "spec/numerics.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace kv::properties {
+
+using SequenceId = std::size_t;
+
+/// The rows of `count` tokens in one layer. `queries` is empty where a verb takes none.
+struct LayerRows {
+    std::vector<float> keys;     ///< [count][kvHeads][keyDim], before rotation
+    std::vector<float> values;   ///< [count][kvHeads][valueDim]
+    std::vector<float> queries;  ///< [count][queryHeads][keyDim], before rotation
+    friend bool operator==(LayerRows const&, LayerRows const&) = default;
+};
+
+/// The rows of `count` tokens in every layer.
+struct Tokens {
+    std::size_t count = 0;
+    std::vector<LayerRows> layers;
+    friend bool operator==(Tokens const&, Tokens const&) = default;
+};
+
+/// Attention outputs per layer, [count][queryHeads][valueDim].
+using Outputs = std::vector<std::vector<float>>;
+
+/// What one layer holds of one sequence, oldest row first.
+struct LayerContent {
+    std::vector<std::int64_t> positions;  ///< one per row the layer still holds, ascending
+    std::vector<float> keys;              ///< [rows][kvHeads][keyDim], exactly as stored
+    std::vector<float> values;            ///< [rows][kvHeads][valueDim], exactly as stored
+    friend bool operator==(LayerContent const&, LayerContent const&) = default;
+};
+
+/// What a read-back of one sequence gives. A layer that declares `retained` may hold fewer rows
+/// than `length`; it must hold those that its window and its sinks still show.
+struct Content {
+    std::size_t length = 0;          ///< rows of the sequence
+    std::int64_t nextPosition = 0;   ///< position of the token that would be appended next
+    std::vector<LayerContent> layers;
+    friend bool operator==(Content const&, Content const&) = default;
+};
+
+/// Accepted, or refused with a sentence.
+class [[nodiscard]] Answer {
+   public:
+    static Answer accepted() { return {}; }
+    static Answer refused(std::string why) {
+        Answer answer;
+        answer.why_ = std::move(why);
+        return answer;
+    }
+    explicit operator bool() const { return !why_; }
+    std::string const& why() const { return *why_; }
+
+   private:
+    std::optional<std::string> why_;
+};
+
+class AnyEngine {
+   public:
+    virtual ~AnyEngine() = default;
+    virtual Declaration const& declaration() const = 0;
+
+    /// Stores the tokens behind the last row of the sequence.
+    virtual Answer append(SequenceId, Tokens const&) { return notOffered(); }
+    /// Stores the tokens and answers each query as if its own token were the newest.
+    virtual Answer prefill(SequenceId, Tokens const&, Outputs&) { return notOffered(); }
+    /// Answers one query per layer (tokens.count = 1, queries only) at the newest row's position.
+    virtual Answer attend(SequenceId, Tokens const&, Outputs&) { return notOffered(); }
+    /// Reads the sequence back without changing it.
+    virtual Answer observe(SequenceId, Content&) { return notOffered(); }
+    /// Forgets the newest rows until `length` are left; the next position goes back with them.
+    virtual Answer rollback(SequenceId, [[maybe_unused]] std::size_t length) { return notOffered(); }
+    /// Makes the empty sequence `to` equal to `from`; both continue independently.
+    virtual Answer fork([[maybe_unused]] SequenceId from, [[maybe_unused]] SequenceId to) {
+        return notOffered();
+    }
+    /// Forgets the `count` oldest rows; the others keep their positions.
+    virtual Answer evict(SequenceId, [[maybe_unused]] std::size_t count) { return notOffered(); }
+    /// Adds `delta` to every position of the sequence and re-rotates what was stored rotated.
+    virtual Answer shift(SequenceId, [[maybe_unused]] std::int64_t delta) { return notOffered(); }
+    /// Empties one sequence: length 0, next position 0.
+    virtual Answer release(SequenceId) { return notOffered(); }
+    /// Empties every sequence.
+    virtual Answer reset() { return notOffered(); }
+
+   protected:
+    static Answer notOffered() { return Answer::refused("not offered"); }
+};
+
+}  // namespace kv::properties

@@ -1,0 +1,593 @@
+#include "judge.hpp"
+
+#include "append.hpp"
+#include "attention.hpp"
+#include "capacity.hpp"
+#include "decode.hpp"
+#include "evict.hpp"
+#include "fork.hpp"
+#include "heads.hpp"
+#include "layers.hpp"
+#include "live.hpp"
+#include "position.hpp"
+#include "prefill.hpp"
+#include "rollback.hpp"
+#include "spelling.hpp"
+#include "subject.hpp"
+#include "window.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+#include <set>
+
+namespace kv::properties {
+
+namespace {
+
+std::string number(double x) { return fmt::format("{:.9g}", x); }
+std::string wanted(Enclosure const& e) {
+    float const low = nearestFloat(e.low()), high = nearestFloat(e.high());
+    return low == high ? number(low) : fmt::format("[{}, {}]", number(low), number(high));
+}
+
+/// The rows of one stored token: as the cache holds them, and lifted once an attention asks.
+struct PoolRow {
+    struct InLayer {
+        std::vector<float> key, value;
+        LiftedHeads exactKey, exactValue;
+        double largestValue;
+    };
+    std::vector<InLayer> layers;
+};
+
+/// A handle to a PoolRow: what the spec's cache holds in place of rows.
+using RowId = std::size_t;
+using HandleCache = Cache<RowId, RowId, Dyn>;
+
+/// The spec's side of a trace: one cache of handles per sequence, and the rows behind them.
+class Model {
+   public:
+    explicit Model(Declaration const& declaration)
+        : declaration_(declaration), caches_(declaration.sequences) {
+        for (auto const& l : declaration.layers)
+            layers_.push_back(layerOf(l, declaration.numerics));
+    }
+
+    HandleCache& operator[](SequenceId s) { return caches_.at(s); }
+    LiftedLayer const& layer(std::size_t l) const { return layers_[l]; }
+    PoolRow::InLayer const& row(RowId id, std::size_t l) const { return pool_[id].layers[l]; }
+    RowShape keyShape(std::size_t l) const {
+        return {declaration_.layers[l].kvHeads, declaration_.layers[l].keyDim};
+    }
+
+    void append(SequenceId s, Tokens const& token) {
+        PoolRow row;
+        for (std::size_t l = 0; l < layers_.size(); ++l) {
+            auto const& d = declaration_.layers[l];
+            auto key = lift(token.layers[l].keys, keyShape(l), declaration_.numerics);
+            key = storedKey(layers_[l].position, key, caches_[s].next);
+            auto const& value = token.layers[l].values;
+            double largest = 0;
+            for (float v : value) largest = std::max(largest, double(std::abs(v)));
+            row.layers.push_back({floatsOf(key), value, std::move(key),
+                                  lift(value, {d.kvHeads, d.valueDim}, declaration_.numerics),
+                                  largest});
+        }
+        caches_[s] = appendKV(caches_[s], pool_.size(), pool_.size());
+        pool_.push_back(std::move(row));
+    }
+    /// Positions move; rows that are stored rotated become new rows.
+    void shiftBy(SequenceId s, Position by) {
+        caches_[s] = movePositions(caches_[s], by);
+        for (std::size_t i = 0; i < caches_[s].length(); ++i) {
+            PoolRow row = pool_[caches_[s].keys[i]];
+            for (std::size_t l = 0; l < layers_.size(); ++l) {
+                if (layers_[l].position.storage == KeyStorage::raw) continue;
+                auto& held = row.layers[l];
+                held.exactKey = rotateRow(layers_[l].position, held.exactKey, by);
+                held.key = floatsOf(held.exactKey);
+            }
+            caches_[s].keys[i] = caches_[s].values[i] = pool_.size();
+            pool_.push_back(std::move(row));
+        }
+    }
+    /// The largest value among the first `rows` rows: a wider interval says nothing.
+    double largestValue(SequenceId s, std::size_t l, std::size_t rows) const {
+        double largest = 0;
+        for (std::size_t j = 0; j < rows; ++j)
+            largest = std::max(largest, row(caches_[s].values[j], l).largestValue);
+        return largest;
+    }
+    /// The spec's attention over the first `rows` rows, asked from the last of them.
+    LiftedHeads attention(SequenceId s, std::size_t l, std::size_t rows,
+                          LiftedHeads const& query) const {
+        HandleCache const& c = caches_[s];
+        auto const& law = layers_[l].position;
+        auto const keys = tabulate(law.storage == KeyStorage::raw ? rows : 0, [&](std::size_t j) {
+            return seenKey(law, row(c.keys[j], l).exactKey, c.positions[j]);
+        });
+        return attendRows(layers_[l], c.positions[rows - 1], query,
+                          Rows{rows, [&](std::size_t j) { return c.positions[j]; },
+                               [&](std::size_t j) -> auto const& {
+                                   return keys.size() > 0 ? keys[j] : row(c.keys[j], l).exactKey;
+                               },
+                               [&](std::size_t j) -> auto const& {
+                                   return row(c.values[j], l).exactValue;
+                               },
+                               [&](Sight const& at) { return layers_[l].mask.sees(at); }});
+    }
+
+   private:
+    static std::vector<float> floatsOf(LiftedHeads const& heads) {
+        std::vector<float> row;
+        for (std::size_t h = 0; h < heads.size(); ++h)
+            for (std::size_t d = 0; d < heads[h].size(); ++d)
+                row.push_back(static_cast<float>(heads[h][d].center));
+        return row;
+    }
+    Declaration const& declaration_;
+    std::vector<LiftedLayer> layers_;
+    std::vector<HandleCache> caches_;
+    std::vector<PoolRow> pool_;
+};
+
+/// One run of one trace.
+class Run {
+   public:
+    Run(AnyEngine& engine, Trace const& trace, Coverage& coverage)
+        : engine_(engine),
+          declaration_(engine.declaration()),
+          trace_(trace),
+          coverage_(coverage),
+          source_(declaration_, trace.values),
+          state_(declaration_),
+          model_(declaration_) {}
+
+    std::optional<Violation> judged() {
+        ++coverage_.cases;
+        for (step_ = 0; step_ < trace_.steps.size() && !violation_; ++step_) {
+            Step const& step = trace_.steps[step_];
+            ++coverage_.steps;
+            if (step_ > 0)
+                ++coverage_.pairs[std::size_t(trace_.steps[step_ - 1].verb)][std::size_t(step.verb)];
+            run(step);
+        }
+        if (!violation_) compareOldReadBacks();
+        if (exactHere_ > 0) ++coverage_.casesWithProbe;
+        return std::move(violation_);
+    }
+
+   private:
+    void run(Step const& step) {
+        Permission const permission = state_.permission(step);
+        Tokens const tokens = tokensFor(step);
+        Outputs outputs;
+        Content content;
+        Answer const answer = call(step, tokens, outputs, content);
+        if (!answer) ++coverage_.refusals;
+        if (!answer && permission == Permission::mustAccept)
+            return convict("capacity_refuses_unchanged", Instrument::permission,
+                           "refused: " + answer.why(), "accepted");
+        if (answer && permission == Permission::mustRefuse)
+            return convict("capacity_refuses_unchanged", Instrument::permission, "accepted",
+                           "refused, nothing changed");
+        if (!answer) return;
+        follow(step, tokens);
+        state_.apply(step);
+        if (step.verb == Verb::observe) {
+            compareContent(step.sequence, content);
+            readBacks_.push_back({content, content, step.sequence});
+        }
+        if (step.verb == Verb::attend) compareOutputs(step.sequence, tokens, outputs, 1);
+        if (step.verb == Verb::prefill)
+            compareOutputs(step.sequence, tokens, outputs, step.count);
+    }
+
+    Tokens tokensFor(Step const& step) const {
+        bool const stores = step.verb == Verb::append || step.verb == Verb::prefill;
+        if (!stores && step.verb != Verb::attend) return {};
+        if (step.sequence >= declaration_.sequences) return {};
+        std::size_t const count = stores ? step.count : 1;
+        Tokens all{.count = count, .layers = {}};
+        all.layers.resize(declaration_.layers.size());
+        for (std::size_t i = 0; i < count; ++i) {
+            std::int64_t const position =
+                state_[step.sequence].next + (stores ? std::int64_t(i) : -1);
+            for (std::size_t l = 0; l < all.layers.size(); ++l) {
+                auto rows = source_.rows(l, {.serial = state_.stored() + i,
+                                             .position = std::max<std::int64_t>(position, 0),
+                                             .target = step.target});
+                auto const put = [](std::vector<float>& to, std::vector<float> const& from) {
+                    to.insert(to.end(), from.begin(), from.end());
+                };
+                if (stores) put(all.layers[l].keys, rows.keys);
+                if (stores) put(all.layers[l].values, rows.values);
+                if (step.verb != Verb::append) put(all.layers[l].queries, rows.queries);
+            }
+        }
+        return all;
+    }
+
+    Answer call(Step const& s, Tokens const& tokens, Outputs& outputs, Content& content) {
+        switch (s.verb) {
+            case Verb::append: return engine_.append(s.sequence, tokens);
+            case Verb::prefill: return engine_.prefill(s.sequence, tokens, outputs);
+            case Verb::attend: return engine_.attend(s.sequence, tokens, outputs);
+            case Verb::observe: return engine_.observe(s.sequence, content);
+            case Verb::rollback: return engine_.rollback(s.sequence, s.length);
+            case Verb::fork: return engine_.fork(s.sequence, s.to);
+            case Verb::evict: return engine_.evict(s.sequence, s.count);
+            case Verb::shift: return engine_.shift(s.sequence, s.delta);
+            case Verb::release: return engine_.release(s.sequence);
+            case Verb::reset: return engine_.reset();
+        }
+        return Answer::refused("unknown verb");
+    }
+
+    /// The spec takes the same step.
+    void follow(Step const& s, Tokens const& tokens) {
+        switch (s.verb) {
+            case Verb::append:
+            case Verb::prefill:
+                for (std::size_t i = 0; i < s.count; ++i) model_.append(s.sequence, one(tokens, i));
+                break;
+            case Verb::rollback:
+                model_[s.sequence] = rollback(model_[s.sequence], s.length);
+                break;
+            case Verb::fork: model_[s.to] = fork(model_[s.sequence]).child; break;
+            case Verb::evict: model_[s.sequence] = evict(model_[s.sequence], s.count); break;
+            case Verb::shift: model_.shiftBy(s.sequence, s.delta); break;
+            case Verb::release: model_[s.sequence] = {}; break;
+            case Verb::reset:
+                for (SequenceId q = 0; q < declaration_.sequences; ++q) model_[q] = {};
+                break;
+            case Verb::attend:
+            case Verb::observe: break;
+        }
+    }
+    Tokens one(Tokens const& all, std::size_t i) const {
+        Tokens token{.count = 1, .layers = {}};
+        auto const cut = [&](std::vector<float> const& rows) {
+            std::size_t const width = rows.size() / all.count;
+            auto const from = rows.begin() + std::ptrdiff_t(i * width);
+            return std::vector<float>(from, from + std::ptrdiff_t(width));
+        };
+        for (auto const& l : all.layers)
+            token.layers.push_back({cut(l.keys), cut(l.values), cut(l.queries)});
+        return token;
+    }
+
+    void compareContent(SequenceId s, Content const& seen) {
+        HandleCache const& c = model_[s];
+        auto const at = [&](std::string const& what) { return fmt::format("sequence {}, {}", s, what); };
+        if (seen.length != c.length())
+            return differ(at("length"), std::to_string(seen.length), std::to_string(c.length()));
+        if (seen.nextPosition != c.next)
+            return differ(at("next position"), std::to_string(seen.nextPosition),
+                          std::to_string(c.next));
+        if (seen.layers.size() != declaration_.layers.size())
+            return differ(at("layers"), std::to_string(seen.layers.size()),
+                          std::to_string(declaration_.layers.size()));
+        for (std::size_t l = 0; l < seen.layers.size() && !violation_; ++l)
+            compareLayer(s, l, seen.layers[l]);
+    }
+
+    void compareLayer(SequenceId s, std::size_t l, LayerContent const& seen) {
+        auto const& d = declaration_.layers[l];
+        HandleCache const& c = model_[s];
+        std::size_t const rows = seen.positions.size();
+        std::size_t const keyWidth = d.kvHeads * d.keyDim, valueWidth = d.kvHeads * d.valueDim;
+        auto const at = [&](std::string const& what) {
+            return fmt::format("sequence {}, layer {}, {}", s, l, what);
+        };
+        if (seen.keys.size() != rows * keyWidth || seen.values.size() != rows * valueWidth)
+            return differ(at("numbers read back"),
+                          fmt::format("{} and {}", seen.keys.size(), seen.values.size()),
+                          fmt::format("{} and {}", rows * keyWidth, rows * valueWidth));
+        std::size_t r = 0;
+        for (std::size_t i = 0; i < c.length() && !violation_; ++i) {
+            bool const isHeld = r < rows && seen.positions[r] == c.positions[i];
+            if (!isHeld) {
+                bool const visible = d.window == 0 || i < d.sinks || i + d.window >= c.length();
+                if (d.retained == 0 || visible)
+                    return differ(at(fmt::format("row {}", i)),
+                                  r < rows ? fmt::format("position {}", seen.positions[r])
+                                           : std::string("no row"),
+                                  fmt::format("position {}", c.positions[i]));
+                continue;
+            }
+            auto const& row = model_.row(c.keys[i], l);
+            auto const named = [&](char const* part) {
+                return [&at, part, i] { return at(fmt::format("{} row {}", part, i)); };
+            };
+            compareRow(named("key"), d.keyDim, &seen.keys[r * keyWidth], row.key, &row.exactKey);
+            compareRow(named("value"), d.valueDim, &seen.values[r * valueWidth], row.value,
+                       nullptr);
+            ++r;
+            ++coverage_.rows;
+        }
+        if (!violation_ && r < rows)
+            differ(at(fmt::format("row {}", c.length())),
+                   fmt::format("a row at position {}", seen.positions[r]), "no row");
+    }
+
+    /// Bit for bit, except a turned key whose last bits the declaration leaves open.
+    void compareRow(auto const& where, std::size_t dim, float const* seen,
+                    std::vector<float> const& want, LiftedHeads const* open) {
+        for (std::size_t e = 0; e < want.size() && !violation_; ++e) {
+            bool const isOpen = open != nullptr && (*open)[e / dim][e % dim].radius > 0;
+            bool const agrees =
+                isOpen ? Agreement<float, Enclosure>::holds(seen[e], (*open)[e / dim][e % dim])
+                       : std::bit_cast<std::uint32_t>(seen[e]) ==
+                             std::bit_cast<std::uint32_t>(want[e]);
+            if (!agrees)
+                differ(fmt::format("{}, head {}, component {}", where(), e / dim, e % dim),
+                       content(seen[e]),
+                       isOpen ? wanted((*open)[e / dim][e % dim]) : content(want[e]));
+        }
+    }
+    std::string content(float x) const {
+        auto const from = trace_.values.family == Family::painted ? provenance(declaration_, x)
+                                                                  : std::nullopt;
+        return number(x) + (from ? " (" + *from + ")" : "");
+    }
+
+    void compareOutputs(SequenceId s, Tokens const& tokens, Outputs const& outputs,
+                        std::size_t count) {
+        std::size_t const n = model_[s].length();
+        for (std::size_t l = 0; l < declaration_.layers.size() && !violation_; ++l) {
+            auto const& d = declaration_.layers[l];
+            RowShape const shape{d.queryHeads, d.valueDim};
+            if (outputs.size() != declaration_.layers.size() ||
+                outputs[l].size() != count * shape.size())
+                return differ(fmt::format("sequence {}, layer {}, outputs", s, l),
+                              std::to_string(outputs.size() > l ? outputs[l].size() : 0),
+                              std::to_string(count * shape.size()));
+            for (std::size_t i = 0; i < count && !violation_; ++i) {
+                auto const query = lift(
+                    rowAt(tokens.layers[l].queries, {d.queryHeads, d.keyDim}, i),
+                    {d.queryHeads, d.keyDim}, declaration_.numerics);
+                auto const want = model_.attention(s, l, n - count + i + 1, query);
+                largestHere_ = model_.largestValue(s, l, n - count + i + 1);
+                compareOutput({s, l, n - count + i}, rowAt(outputs[l], shape, i), want);
+            }
+        }
+    }
+    struct OutputRow {
+        SequenceId sequence;
+        std::size_t layer, row;
+    };
+    void compareOutput(OutputRow const& at, std::span<float const> got, LiftedHeads const& want) {
+        for (std::size_t h = 0; h < want.size(); ++h)
+            for (std::size_t e = 0; e < want[h].size() && !violation_; ++e) {
+                Enclosure const& right = want[h][e];
+                float const left = got[h * want[h].size() + e];
+                bool const isExact = single(right);
+                ++coverage_.outputs;
+                if (right.isUndefined() || width(right) > largestHere_) ++coverage_.vacuousOutputs;
+                coverage_.exactOutputs += isExact;
+                exactHere_ += isExact;
+                if (Agreement<float, Enclosure>::holds(left, right)) continue;
+                convict("trace_eq_spec", isExact ? Instrument::exact : Instrument::bounded,
+                        number(left), wanted(right));
+                violation_->where =
+                    fmt::format("sequence {}, layer {}, row {}, query head {}, component {}",
+                                at.sequence, at.layer, at.row, h, e);
+            }
+    }
+
+    /// What was read back long ago has not changed since.
+    void compareOldReadBacks() {
+        for (auto const& old : readBacks_)
+            if (!(old.kept == old.seen))
+                return differ(fmt::format("sequence {}, an old read-back", old.sequence),
+                              "another content", "what it was when it was read");
+    }
+
+    void differ(std::string const& where, std::string const& got, std::string const& want) {
+        if (violation_) return;
+        convict("trace_eq_spec", Instrument::exact, got, want);
+        violation_->where = where;
+    }
+    void convict(std::string const& law, Instrument instrument, std::string const& got,
+                 std::string const& want) {
+        Step const& step = trace_.steps[std::min(step_, trace_.steps.size() - 1)];
+        violation_ = Violation{.law = law,
+                               .sentence = *sentenceOf(law),
+                               .instrument = instrument,
+                               .step = step_,
+                               .where = fmt::format("sequence {}", step.sequence),
+                               .got = got,
+                               .want = want,
+                               .trace = trace_};
+    }
+
+    struct ReadBack {
+        Content seen, kept;
+        SequenceId sequence;
+    };
+    AnyEngine& engine_;
+    Declaration const& declaration_;
+    Trace const& trace_;
+    Coverage& coverage_;
+    ValueSource source_;
+    State state_;
+    Model model_;
+    std::size_t step_ = 0;
+    std::size_t exactHere_ = 0;
+    double largestHere_ = 0;
+    std::vector<ReadBack> readBacks_;
+    std::optional<Violation> violation_;
+};
+
+/// Turning by tables of 0, 1 and -1 composes exactly; other tables are rounded, and do not.
+bool composesExactly(LayerDeclaration const& layer) {
+    auto const isUnit = [](float x) { return x == 0 || x == 1 || x == -1; };
+    return layer.rotaryLayout == RotaryLayout::none ||
+           (std::ranges::all_of(layer.cosine, isUnit) && std::ranges::all_of(layer.sine, isUnit));
+}
+
+std::string placeOf(Place const& p) {
+    switch (p.what) {
+        case What::length: return "length";
+        case What::nextPosition: return "next position";
+        case What::position: return fmt::format("position of row {}", p.row);
+        case What::acceptance: return fmt::format("acceptance of row {}", p.row);
+        case What::key:
+            return fmt::format("key row {}, head {}, component {}", p.row, p.head, p.lane);
+        case What::value:
+            return fmt::format("value row {}, head {}, component {}", p.row, p.head, p.lane);
+        case What::output:
+            return fmt::format("output row {}, query head {}, component {}", p.row, p.head, p.lane);
+    }
+    return "";
+}
+
+using InputsOfStem = Inputs (*)(LayerDomain const&);
+InputsOfStem inputsOf(std::string_view stem) {
+    static std::map<std::string_view, InputsOfStem> const all{
+        {"append", appendInputs},       {"capacity", capacityInputs},
+        {"position", positionInputs},   {"rollback", rollbackInputs},
+        {"fork", forkInputs},           {"heads", headsInputs},
+        {"window", windowInputs},       {"evict", evictInputs},
+        {"attention", attentionInputs}, {"prefill", prefillInputs},
+        {"decode", decodeInputs},       {"layers", layersInputs},
+        {"subject", subjectInputs}};
+    return all.at(stem);
+}
+
+/// Evaluates one claim at one world.
+template <class Law>
+void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
+              LawResult& result) {
+    LiveWorld const world(inputs);
+    LiveSubject subject(make, *inputs.declaration, inputs.layer);
+    Violation violation{.law = std::string(law.name), .sentence = std::string(law.sentence),
+                        .instrument = Instrument::exact, .step = 0, .where = {}, .got = {},
+                        .want = {}, .trace = {}};
+    auto const where = fmt::format("layer {}, past of {} rows, ", inputs.layer, inputs.length);
+    try {
+        auto const equation = law.claim(subject, world);
+        ++result.inputs;
+        if (equation.holds) return;
+        violation.where = where + placeOf(equation.at);
+        violation.got = equation.isCount ? std::to_string(equation.leftCount)
+                                         : number(equation.left.value);
+        violation.want = equation.isCount ? std::to_string(equation.rightCount)
+                                          : wanted(equation.right);
+        if (!equation.isCount && !single(equation.right))
+            violation.instrument = Instrument::bounded;
+    } catch (NotReachable const& reason) {
+        if (result.why.empty()) result.why = reason.what();
+        return;
+    } catch (UnjustRefusal const& refusal) {
+        violation.instrument = Instrument::permission;
+        violation.where = where + "a verb it needs";
+        violation.got = refusal.what();
+        violation.want = "accepted";
+    }
+    result.outcome = Outcome::violated;
+    result.violation = violation;
+}
+
+template <class Law>
+LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make,
+                   Declaration const& declaration) {
+    LawResult result{std::string(law.name), std::string(law.sentence), {}, {}, 0, {}};
+    for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
+        auto const& layer = declaration.layers[l];
+        if (!law.grade.isFree() && !composesExactly(layer)) {
+            if (result.why.empty()) result.why = "a rounded table of angles does not compose exactly";
+            continue;
+        }
+        Inputs const inputs = inputsOf(stem)({layer, declaration.capacity});
+        for (Family family : inputs.families)
+            for (std::size_t length : inputs.lengths) {
+                std::set<std::size_t> asks{0, length / 2, length};
+                if (family != Family::oneHot) asks = {length};
+                for (std::size_t ask : asks) {
+                    evaluate(law, make, {&declaration, l, length, ask, {family, 1, {}}, inputs.heads},
+                             result);
+                    if (result.outcome == Outcome::violated) return result;
+                }
+            }
+    }
+    if (result.inputs > 0) result.outcome = Outcome::held;
+    return result;
+}
+
+}  // namespace
+
+void Coverage::add(Coverage const& o) {
+    cases += o.cases;
+    steps += o.steps;
+    refusals += o.refusals;
+    casesWithProbe += o.casesWithProbe;
+    outputs += o.outputs;
+    exactOutputs += o.exactOutputs;
+    rows += o.rows;
+    vacuousOutputs += o.vacuousOutputs;
+    for (std::size_t a = 0; a < pairs.size(); ++a)
+        for (std::size_t b = 0; b < pairs.size(); ++b) pairs[a][b] += o.pairs[a][b];
+}
+
+std::optional<Violation> judge(AnyEngine& engine, Trace const& trace, Coverage& coverage) {
+    return Run(engine, trace, coverage).judged();
+}
+
+std::vector<LawResult> conformance(MakeEngine const& make, std::string const& only) {
+    Declaration const declaration = make()->declaration();
+    std::vector<LawResult> results;
+    forEachLaw([&](std::string_view stem, auto const& law) {
+        if constexpr (decltype(law.scope)::value == Scope::engine)
+            if (only.empty() || law.name == only)
+                results.push_back(resultOf(stem, law, make, declaration));
+    });
+    return results;
+}
+
+LawResult mostSpecific(MakeEngine const& make, Violation const& violation) {
+    for (auto const& result : conformance(make))
+        if (result.outcome == Outcome::violated) return result;
+    LawResult result{violation.law, violation.sentence, Outcome::violated, {}, 0, violation};
+    return result;
+}
+
+std::string brief(Trace const& trace) {
+    std::string line;
+    for (Step const& s : trace.steps) {
+        if (!line.empty()) line += ' ';
+        auto const verb = nameOf(s.verb);
+        switch (s.verb) {
+            case Verb::append: line += fmt::format("{}(s{}, {})", verb, s.sequence, s.count); break;
+            case Verb::prefill:
+                line += fmt::format("{}(s{}, {}, asks {})", verb, s.sequence, s.count, s.target);
+                break;
+            case Verb::attend:
+                line += fmt::format("{}(s{}, asks {})", verb, s.sequence, s.target);
+                break;
+            case Verb::observe:
+            case Verb::release: line += fmt::format("{}(s{})", verb, s.sequence); break;
+            case Verb::rollback:
+                line += fmt::format("{}(s{}, to {})", verb, s.sequence, s.length);
+                break;
+            case Verb::fork: line += fmt::format("{}(s{} -> s{})", verb, s.sequence, s.to); break;
+            case Verb::evict: line += fmt::format("{}(s{}, {})", verb, s.sequence, s.count); break;
+            case Verb::shift: line += fmt::format("{}(s{}, {:+})", verb, s.sequence, s.delta); break;
+            case Verb::reset: line += verb; break;
+        }
+    }
+    return line;
+}
+
+std::optional<std::string> sentenceOf(std::string const& name) {
+    std::optional<std::string> sentence;
+    forEachLaw([&](std::string_view, auto const& law) {
+        if (law.name == name) sentence = std::string(law.sentence);
+    });
+    return sentence;
+}
+
+}  // namespace kv::properties

@@ -1,0 +1,194 @@
+#include "live.hpp"
+
+#include <limits>
+
+namespace kv::properties {
+
+LiveSubject::LiveSubject(MakeEngine const& make, Declaration const& declaration, std::size_t layer)
+    : make_(make), declaration_(&declaration), layer_(layer) {}
+
+/// Calls a verb that the declaration allows here; anything else is an exception.
+template <class Call>
+void LiveSubject::accepted(Handle& handle, Step step, Call call) const {
+    step.sequence = handle.id;
+    State& state = handle.running->state;
+    if (!state.offers(step.verb)) throw NotReachable("a verb it needs is not offered");
+    Permission const permission = state.permission(step);
+    if (permission == Permission::mustRefuse)
+        throw NotReachable("the declaration refuses a step of this law at these lengths");
+    Answer const answer = call(*handle.running->engine);
+    if (!answer && permission == Permission::mayRefuse) throw NotReachable(answer.why());
+    if (!answer) throw UnjustRefusal(answer.why());
+    state.apply(step);
+}
+
+LiveSubject::Handle LiveSubject::empty() const {
+    return {std::make_shared<Running>(Running{make_(), State(*declaration_)}), 0};
+}
+
+Tokens LiveSubject::tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& rows) const {
+    ValueSource const filler(*declaration_, filler_);
+    Tokens tokens{.count = rows.size(), .layers = {}};
+    tokens.layers.resize(declaration_->layers.size());
+    auto const put = [](std::vector<float>& all, std::vector<float> const& more) {
+        all.insert(all.end(), more.begin(), more.end());
+    };
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        for (std::size_t l = 0; l < tokens.layers.size(); ++l) {
+            auto& to = tokens.layers[l];
+            LayerRows from;
+            if (l == layer_)
+                from = {flat(rows[i].key), flat(rows[i].value), flat(rows[i].query)};
+            else
+                from = filler.rows(l, {handle.running->state.stored() + i, 0, 0});
+            put(to.keys, from.keys);
+            put(to.values, from.values);
+            put(to.queries, from.queries);
+        }
+    return tokens;
+}
+
+LiveSubject::Handle LiveSubject::appendKV(Handle handle, FloatToken const& token) const {
+    auto tokens = tokensOf(handle, tabulate(std::size_t{1}, [&](auto) { return token; }));
+    for (auto& l : tokens.layers) l.queries.clear();
+    accepted(handle, {.verb = Verb::append, .count = 1},
+             [&](AnyEngine& engine) { return engine.append(handle.id, tokens); });
+    return handle;
+}
+
+Attempt<LiveSubject::Handle> LiveSubject::appendWithin(Handle handle,
+                                                       FloatToken const& token) const {
+    auto tokens = tokensOf(handle, tabulate(std::size_t{1}, [&](auto) { return token; }));
+    for (auto& l : tokens.layers) l.queries.clear();
+    Step const step{.verb = Verb::append, .sequence = handle.id, .count = 1};
+    if (!handle.running->state.offers(step.verb)) throw NotReachable("append is not offered");
+    // A rotary table that ends before the capacity does refuses for its own reason.
+    if (handle.running->state.permission(step) == Permission::mustRefuse &&
+        handle.running->state[handle.id].length < declaration_->capacity)
+        throw NotReachable("the rotary table ends before the capacity does");
+    bool const taken(handle.running->engine->append(handle.id, tokens));
+    if (taken) handle.running->state.apply(step);
+    return {taken, std::move(handle)};
+}
+
+bool LiveSubject::takesMisshapen(Handle& handle) const {
+    auto tokens = ValueSource(*declaration_, filler_).token({.serial = 0});
+    for (auto& l : tokens.layers) l.queries.clear();
+    tokens.layers[layer_].keys.push_back(0);
+    bool const taken(handle.running->engine->append(handle.id, tokens));
+    return taken;
+}
+
+Heads<Observed, Dyn, Dyn> LiveSubject::outputOf(Outputs const& outputs, std::size_t row,
+                                                std::size_t rows) const {
+    auto const& l = declaration_->layers[layer_];
+    std::size_t const width = l.queryHeads * l.valueDim;
+    bool const whole = outputs.size() == declaration_->layers.size() &&
+                       outputs[layer_].size() == rows * width;
+    return tabulate(l.queryHeads, [&](std::size_t h) {
+        return tabulate(l.valueDim, [&](std::size_t d) {
+            return Observed{whole ? outputs[layer_][row * width + h * l.valueDim + d]
+                                  : std::numeric_limits<float>::quiet_NaN()};
+        });
+    });
+}
+
+Prefilled<LiveSubject::Handle, Seq<Heads<Observed, Dyn, Dyn>, Dyn>> LiveSubject::prefill(
+    Handle handle, Seq<FloatToken, Dyn> const& tokens) const {
+    Outputs outputs;
+    if (tokens.size() > 0) {
+        auto const rows = tokensOf(handle, tokens);
+        accepted(handle, {.verb = Verb::prefill, .count = tokens.size()},
+                 [&](AnyEngine& engine) { return engine.prefill(handle.id, rows, outputs); });
+    }
+    auto seen = tabulate(tokens.size(),
+                         [&](std::size_t i) { return outputOf(outputs, i, tokens.size()); });
+    return {std::move(handle), seen};
+}
+
+Heads<Observed, Dyn, Dyn> LiveSubject::attend(Handle& handle,
+                                              Heads<float, Dyn, Dyn> const& query) const {
+    Tokens tokens{.count = 1, .layers = {}};
+    for (std::size_t l = 0; l < declaration_->layers.size(); ++l) {
+        auto const& layer = declaration_->layers[l];
+        tokens.layers.push_back({.keys = {}, .values = {}, .queries = {}});
+        tokens.layers[l].queries.resize(layer.queryHeads * layer.keyDim);
+    }
+    tokens.layers[layer_].queries = flat(query);
+    Outputs outputs;
+    accepted(handle, {.verb = Verb::attend},
+             [&](AnyEngine& engine) { return engine.attend(handle.id, tokens, outputs); });
+    return outputOf(outputs, 0, 1);
+}
+
+Cache<Heads<Observed, Dyn, Dyn>, Heads<Observed, Dyn, Dyn>, Dyn> LiveSubject::observe(
+    Handle& handle) const {
+    Content content;
+    accepted(handle, {.verb = Verb::observe},
+             [&](AnyEngine& engine) { return engine.observe(handle.id, content); });
+    auto const& layer = declaration_->layers[layer_];
+    std::size_t const key = layer.kvHeads * layer.keyDim, value = layer.kvHeads * layer.valueDim;
+    if (content.layers.size() != declaration_->layers.size())
+        throw UnjustRefusal("the read-back has not as many layers as the declaration");
+    auto const& held = content.layers[layer_];
+    std::size_t const rows = held.positions.size();
+    if (held.keys.size() != rows * key || held.values.size() != rows * value)
+        throw UnjustRefusal("the read-back has not one key and one value row per position");
+    // Where rows are missing, only a ring that has lost them may leave them out.
+    std::size_t const length = rows > content.length ? rows : content.length;
+    std::int64_t const first = content.nextPosition - std::int64_t(content.length);
+    std::vector<std::size_t> from(length, rows);
+    for (std::size_t r = 0; r < rows; ++r) {
+        bool const dense = rows >= content.length;
+        std::int64_t const at = dense ? std::int64_t(r) : held.positions[r] - first;
+        if (at >= 0 && at < std::int64_t(length)) from[std::size_t(at)] = r;
+    }
+    auto const mayMiss = [&](std::size_t i) {
+        return layer.retained > 0 && layer.window > 0 && i >= layer.sinks &&
+               i + layer.window < content.length;
+    };
+    auto const row = [&](std::vector<float> const& all, std::size_t i, std::size_t dim) {
+        return tabulate(layer.kvHeads, [&](std::size_t h) {
+            return tabulate(dim, [&](std::size_t d) {
+                if (from[i] == rows)
+                    return Observed{std::numeric_limits<float>::quiet_NaN(), !mayMiss(i)};
+                return Observed{all[(from[i] * layer.kvHeads + h) * dim + d]};
+            });
+        });
+    };
+    return {.positions = tabulate(length, [&](std::size_t i) {
+                return from[i] == rows ? first + std::int64_t(i) : held.positions[from[i]];
+            }),
+            .keys = tabulate(length, [&](auto i) { return row(held.keys, i, layer.keyDim); }),
+            .values = tabulate(length, [&](auto i) { return row(held.values, i, layer.valueDim); }),
+            .next = content.nextPosition};
+}
+
+LiveSubject::Handle LiveSubject::rollback(Handle handle, std::size_t length) const {
+    accepted(handle, {.verb = Verb::rollback, .length = length},
+             [&](AnyEngine& engine) { return engine.rollback(handle.id, length); });
+    return handle;
+}
+
+Forked<LiveSubject::Handle> LiveSubject::fork(Handle handle) const {
+    SequenceId const child = ++handle.running->used;
+    if (child >= declaration_->sequences) throw NotReachable("there is no second sequence");
+    accepted(handle, {.verb = Verb::fork, .to = child},
+             [&](AnyEngine& engine) { return engine.fork(handle.id, child); });
+    auto const running = handle.running;
+    return {std::move(handle), Handle(running, child)};
+}
+
+LiveSubject::Handle LiveSubject::evict(Handle handle, std::size_t count) const {
+    accepted(handle, {.verb = Verb::evict, .count = count},
+             [&](AnyEngine& engine) { return engine.evict(handle.id, count); });
+    return handle;
+}
+
+LiveSubject::Handle LiveSubject::shift(Handle handle, Position by) const {
+    accepted(handle, {.verb = Verb::shift, .delta = by},
+             [&](AnyEngine& engine) { return engine.shift(handle.id, by); });
+    return handle;
+}
+
+}  // namespace kv::properties

@@ -1,0 +1,181 @@
+// live: let a running engine be the subject of a claim.
+//
+// A claim of spec/laws.hpp speaks of one layer. Here that layer belongs to a live engine, whose
+// other layers are filled with painted rows at the same time. The world gives the claim its tokens
+// twice: as floats for the engine, and as exact enclosures for the spec.
+//
+// A handle owns an engine (two, after a fork, share it), so every sequence that a claim begins is
+// fresh. A verb that the engine does not offer, or that its declaration refuses at this point,
+// makes the claim not reachable; a refusal that the declaration does not justify breaks it.
+#pragma once
+#include "judge.hpp"
+#include "lift.hpp"
+#include "spec/enclosure.hpp"
+#include "spec/laws.hpp"
+#include "values.hpp"
+
+#include <cmath>
+#include <stdexcept>
+#include <utility>
+
+namespace kv::properties {
+
+/// A float that an engine gave, or a row that it rightly no longer holds.
+struct Observed {
+    float value = 0;
+    bool held = true;
+};
+
+/// The claim cannot be evaluated on this engine; the sentence says why.
+struct NotReachable : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+/// The engine refused what its declaration says it does.
+struct UnjustRefusal : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// The inputs of a claim about layer `layer`.
+struct WorldInputs {
+    Declaration const* declaration;
+    std::size_t layer;
+    std::size_t length;
+    std::size_t ask;  ///< serial of the token that queries ask for
+    Values values;
+    HeadContent heads;
+};
+
+using FloatToken = Token<Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>>;
+using ExactToken = Token<LiftedHeads, LiftedHeads, LiftedHeads>;
+
+inline std::vector<float> flat(Heads<float, Dyn, Dyn> const& heads) {
+    std::vector<float> row;
+    for (std::size_t h = 0; h < heads.size(); ++h)
+        for (std::size_t d = 0; d < heads[h].size(); ++d) row.push_back(heads[h][d]);
+    return row;
+}
+
+class LiveWorld {
+   public:
+    using Exact = Enclosure;
+    explicit LiveWorld(WorldInputs const& inputs)
+        : inputs_(inputs),
+          source_(*inputs_.declaration, inputs_.values, inputs_.heads),
+          layer_(layerOf(declared(), inputs_.declaration->numerics)) {}
+    LiveWorld(LiveWorld const&) = delete;
+    LiveWorld& operator=(LiveWorld const&) = delete;
+
+    Dyn length() const { return inputs_.length; }
+    Dyn capacity() const { return inputs_.declaration->capacity; }
+    Position distance() const { return 2; }
+    LiftedLayer const& layer() const { return layer_; }
+    FloatToken token(std::size_t i) const { return row(i, i); }
+    FloatToken other(std::size_t i) const { return row(i, i + capacity() + 1); }
+    ExactToken exact(std::size_t i) const { return lifted(token(i)); }
+    ExactToken exactOther(std::size_t i) const { return lifted(other(i)); }
+    ExactToken stored(std::size_t i) const {
+        auto t = exact(i);
+        t.key = storedKey(layer_.position, t.key, Position(i));
+        return t;
+    }
+    LiftedHeads seen(std::size_t i) const {
+        return rotateRow(layer_.position, exact(i).key, Position(i));
+    }
+
+    /// The same world with the spec's scalars on the left side too.
+    struct AsExact {
+        LiveWorld const* world;
+        Dyn length() const { return world->length(); }
+        ExactToken token(std::size_t i) const { return world->exact(i); }
+        ExactToken other(std::size_t i) const { return world->exactOther(i); }
+    };
+    AsExact asExact() const { return {this}; }
+
+   private:
+    LayerDeclaration const& declared() const { return inputs_.declaration->layers[inputs_.layer]; }
+    FloatToken row(std::size_t position, std::size_t serial) const {
+        // Whatever position a query has, it asks for a token that it may see.
+        std::size_t const target = std::min(inputs_.ask, position);
+        auto const r = source_.rows(
+            inputs_.layer, {.serial = serial,
+                            .position = Position(position),
+                            .target = target == position ? serial : target});
+        auto const& d = declared();
+        return {lift<float>(r.keys, {d.kvHeads, d.keyDim}, numericsF32),
+                lift<float>(r.values, {d.kvHeads, d.valueDim}, numericsF32),
+                lift<float>(r.queries, {d.queryHeads, d.keyDim}, numericsF32)};
+    }
+    ExactToken lifted(FloatToken const& t) const {
+        auto lift = [&](Heads<float, Dyn, Dyn> const& heads) {
+            return tabulate(heads.size(), [&](std::size_t h) {
+                return tabulate(heads[h].size(), [&](std::size_t d) {
+                    return exactly(heads[h][d], inputs_.declaration->numerics);
+                });
+            });
+        };
+        return {lift(t.key), lift(t.value), lift(t.query)};
+    }
+    WorldInputs inputs_;
+    ValueSource source_;
+    LiftedLayer layer_;
+};
+
+/// One engine with what the spec says of its sequences.
+struct Running {
+    std::unique_ptr<AnyEngine> engine;
+    State state;
+    SequenceId used = 0;
+};
+
+class LiveSubject {
+   public:
+    using Scalar = Observed;
+    struct Handle {
+        std::shared_ptr<Running> running;
+        SequenceId id = 0;
+        Handle() = default;
+        Handle(std::shared_ptr<Running> r, SequenceId i) : running(std::move(r)), id(i) {}
+        Handle(Handle&&) = default;
+        Handle& operator=(Handle&&) = default;
+    };
+
+    LiveSubject(MakeEngine const& make, Declaration const& declaration, std::size_t layer);
+
+    Handle empty() const;
+    Handle appendKV(Handle handle, FloatToken const& token) const;
+    Attempt<Handle> appendWithin(Handle handle, FloatToken const& token) const;
+    bool takesMisshapen(Handle& handle) const;
+    Prefilled<Handle, Seq<Heads<Observed, Dyn, Dyn>, Dyn>> prefill(
+        Handle handle, Seq<FloatToken, Dyn> const& tokens) const;
+    Heads<Observed, Dyn, Dyn> attend(Handle& handle, Heads<float, Dyn, Dyn> const& query) const;
+    Cache<Heads<Observed, Dyn, Dyn>, Heads<Observed, Dyn, Dyn>, Dyn> observe(Handle& handle) const;
+    Handle rollback(Handle handle, std::size_t length) const;
+    Forked<Handle> fork(Handle handle) const;
+    Handle evict(Handle handle, std::size_t count) const;
+    Handle shift(Handle handle, Position by) const;
+
+   private:
+    Tokens tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& rows) const;
+    template <class Call>
+    void accepted(Handle& handle, Step step, Call call) const;
+    Heads<Observed, Dyn, Dyn> outputOf(Outputs const& outputs, std::size_t row,
+                                       std::size_t rows) const;
+
+    MakeEngine make_;
+    Declaration const* declaration_;
+    std::size_t layer_;
+    Values filler_{};
+};
+
+}  // namespace kv::properties
+
+namespace kv {
+
+template <>
+struct Agreement<properties::Observed, Enclosure> {
+    static bool holds(properties::Observed const& left, Enclosure const& right) {
+        return !left.held || Agreement<float, Enclosure>::holds(left.value, right);
+    }
+};
+
+}  // namespace kv

@@ -1,0 +1,61 @@
+// spelling: write enumerators as they stand in traces and verdicts.
+//
+// A verb has one name, in files, in verdicts and on the command line.
+#pragma once
+#include "trace.hpp"
+
+#include <array>
+#include <stdexcept>
+#include <string_view>
+
+namespace kv::properties {
+
+template <class Enum>
+struct Spelling {
+    Enum value;
+    std::string_view name;
+};
+
+/// Every enumerator of an enumeration that stands in files. `everySpelling<Verb>` and so on.
+template <class Enum>
+inline constexpr std::array<Spelling<Enum>, 0> everySpelling{};
+template <>
+inline constexpr std::array<Spelling<Verb>, 10> everySpelling<Verb>{{{Verb::append, "append"},
+                                                                     {Verb::prefill, "prefill"},
+                                                                     {Verb::attend, "attend"},
+                                                                     {Verb::observe, "observe"},
+                                                                     {Verb::rollback, "rollback"},
+                                                                     {Verb::fork, "fork"},
+                                                                     {Verb::evict, "evict"},
+                                                                     {Verb::shift, "shift"},
+                                                                     {Verb::release, "release"},
+                                                                     {Verb::reset, "reset"}}};
+static_assert(everySpelling<Verb>.size() == std::size(everyVerb));
+template <>
+inline constexpr std::array<Spelling<KeyStorage>, 2> everySpelling<KeyStorage>{
+    {{KeyStorage::rotated, "rotated"}, {KeyStorage::raw, "raw"}}};
+template <>
+inline constexpr std::array<Spelling<RotaryLayout>, 3> everySpelling<RotaryLayout>{
+    {{RotaryLayout::none, "none"},
+     {RotaryLayout::halfSplit, "halfSplit"},
+     {RotaryLayout::interleaved, "interleaved"}}};
+template <>
+inline constexpr std::array<Spelling<RotationRounding>, 2> everySpelling<RotationRounding>{
+    {{RotationRounding::asWritten, "asWritten"}, {RotationRounding::contracted, "contracted"}}};
+template <>
+inline constexpr std::array<Spelling<Family>, 5> everySpelling<Family>{
+    {{Family::painted, "painted"},
+     {Family::oneHot, "oneHot"},
+     {Family::mean, "mean"},
+     {Family::sampled, "sampled"},
+     {Family::inlined, "inlined"}}};
+
+/// The name of an enumerator. Throws std::invalid_argument for a value that is none.
+template <class Enum>
+std::string_view nameOf(Enum value) {
+    for (auto const& spelling : everySpelling<Enum>)
+        if (spelling.value == value) return spelling.name;
+    throw std::invalid_argument("a value outside of its enumeration has no name");
+}
+
+}  // namespace kv::properties

@@ -1,0 +1,112 @@
+#include "state.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace kv::properties {
+
+State::State(Declaration const& declaration) : declaration_(&declaration) {
+    sequences_.resize(declaration.sequences);
+    for (auto& s : sequences_) s.lost.resize(declaration.layers.size());
+}
+
+bool State::offers(Verb verb) const {
+    return std::ranges::find(declaration_->verbs, verb) != declaration_->verbs.end();
+}
+
+/// The first position that no rotary table covers.
+std::size_t State::positions() const {
+    std::size_t least = std::numeric_limits<std::size_t>::max() / 2;
+    for (auto const& l : declaration_->layers)
+        if (l.rotaryLayout != RotaryLayout::none && l.rotaryDim > 0)
+            least = std::min(least, l.cosine.size() / (l.rotaryDim / 2));
+    return least;
+}
+
+Permission State::permission(Step const& step) const {
+    using enum Permission;
+    auto const owed = [](bool accept) { return accept ? mustAccept : mustRefuse; };
+    if (step.verb == Verb::reset) return mustAccept;
+    if (step.sequence >= sequences_.size()) return mustRefuse;
+    SequenceState const& s = sequences_[step.sequence];
+    auto const table = static_cast<std::int64_t>(positions());
+    switch (step.verb) {
+        case Verb::append:
+        case Verb::prefill:
+            return owed(s.length + step.count <= declaration_->capacity &&
+                        s.next + std::int64_t(step.count) <= table);
+        case Verb::attend: return owed(s.length > 0);
+        case Verb::rollback: {
+            if (step.length > s.length) return mustRefuse;
+            for (std::size_t l = 0; l < s.lost.size(); ++l) {
+                // The rows that the newest query would see must be pinned or still in the ring.
+                auto const& layer = declaration_->layers[l];
+                std::size_t const seen =
+                    step.length > layer.window ? step.length - layer.window : 0;
+                std::size_t const inRing = std::max(seen, layer.sinks);
+                if (step.length < s.length && inRing < step.length && s.lost[l] > inRing)
+                    return mustRefuse;
+            }
+            return mustAccept;
+        }
+        case Verb::fork: {
+            if (step.to >= sequences_.size() || step.to == step.sequence) return mustRefuse;
+            auto const& to = sequences_[step.to];
+            return to.length == 0 && to.next != 0 ? mayRefuse : owed(to.length == 0);
+        }
+        case Verb::evict: {
+            if (step.count > s.length) return mustRefuse;
+            bool pinned = false;
+            for (auto const& l : declaration_->layers)
+                pinned = pinned || (l.sinks > 0 && l.retained > 0);
+            return pinned && step.count > 0 ? mayRefuse : mustAccept;
+        }
+        case Verb::shift: {
+            if (s.length == 0) return mayRefuse;
+            std::int64_t const first = s.next - std::int64_t(s.length);
+            return owed(first + step.delta >= 0 && s.next - 1 + step.delta < table &&
+                        std::abs(step.delta) < table);
+        }
+        case Verb::observe:
+        case Verb::release:
+        case Verb::reset: break;
+    }
+    return mustAccept;
+}
+
+void State::apply(Step const& step) {
+    if (step.verb == Verb::reset) {
+        for (auto& s : sequences_) s = {0, 0, std::vector<std::size_t>(s.lost.size())};
+        return;
+    }
+    SequenceState& s = sequences_.at(step.sequence);
+    switch (step.verb) {
+        case Verb::append:
+        case Verb::prefill:
+            s.length += step.count;
+            s.next += std::int64_t(step.count);
+            stored_ += step.count;
+            for (std::size_t l = 0; l < s.lost.size(); ++l) {
+                auto const& layer = declaration_->layers[l];
+                std::size_t const room = layer.retained + layer.sinks;
+                if (layer.retained > 0 && s.length > room)
+                    s.lost[l] = std::max(s.lost[l], s.length - layer.retained);
+            }
+            break;
+        case Verb::rollback:
+            s.next -= std::int64_t(s.length - step.length);
+            s.length = step.length;
+            for (auto& lost : s.lost) lost = std::min(lost, step.length);
+            break;
+        case Verb::fork: sequences_.at(step.to) = s; break;
+        case Verb::evict:
+            s.length -= step.count;
+            for (auto& lost : s.lost) lost -= std::min(lost, step.count);
+            break;
+        case Verb::shift: s.next += step.delta; break;
+        case Verb::release: s = {0, 0, std::vector<std::size_t>(s.lost.size())}; break;
+        default: break;
+    }
+}
+
+}  // namespace kv::properties

@@ -1,0 +1,49 @@
+// state: what a sequence of verbs has left behind, as far as permission goes.
+//
+// Whether an engine must accept a verb, must refuse it, or may do either depends on lengths,
+// positions and on what its rings have lost, never on values. One function decides it, and the
+// generator, the shrinker, the judge and the replay all ask that one.
+#pragma once
+#include "spec/numerics.hpp"
+#include "trace.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace kv::properties {
+
+enum class Permission : std::uint8_t { mustAccept, mustRefuse, mayRefuse };
+
+struct SequenceState {
+    std::size_t length = 0;
+    std::int64_t next = 0;                ///< rows stand at next - length .. next - 1
+    std::vector<std::size_t> lost;        ///< per layer: index of the first row behind its sinks
+                                          ///< that a ring still holds
+    friend bool operator==(SequenceState const&, SequenceState const&) = default;
+};
+
+class State {
+   public:
+    explicit State(Declaration const& declaration);
+
+    /// What the engine owes if this step comes next.
+    Permission permission(Step const& step) const;
+    /// The step was accepted.
+    void apply(Step const& step);
+
+    SequenceState const& operator[](SequenceId s) const { return sequences_.at(s); }
+    std::size_t stored() const { return stored_; }  ///< serial of the next token
+    bool offers(Verb verb) const;
+
+    friend bool operator==(State const& a, State const& b) {
+        return a.sequences_ == b.sequences_ && a.stored_ == b.stored_;
+    }
+
+   private:
+    std::size_t positions() const;
+    Declaration const* declaration_;
+    std::vector<SequenceState> sequences_;
+    std::size_t stored_ = 0;
+};
+
+}  // namespace kv::properties

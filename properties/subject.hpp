@@ -1,0 +1,15 @@
+// subject: choose lengths worth the whole vocabulary.
+//
+// Inputs of trace_eq_spec, erase_commutes.
+// The fixed trace of the claim; random traces come from traces.hpp.
+#pragma once
+#include "inputs.hpp"
+
+namespace kv::properties {
+
+inline Inputs subjectInputs(LayerDomain const& d) {
+    return {lengthsUpTo(roomFor(2, d.capacity), {d.layer.window, d.layer.retained}),
+            {Family::painted, Family::oneHot, Family::sampled}, HeadContent::distinct};
+}
+
+}  // namespace kv::properties

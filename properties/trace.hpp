@@ -1,0 +1,50 @@
+// trace: what was done to an engine, small enough to print and to replay.
+//
+// A trace is a source of values and a list of steps. Token number i of a trace (its serial: 0 for
+// the first token that any step stores, counting up) has keys, values and queries that depend on
+// the source and on i alone, so a step needs only small integers.
+#pragma once
+#include "engine.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace kv::properties {
+
+/// Where the values of tokens come from.
+enum class Family : std::uint8_t {
+    painted,   ///< content says which token, layer, head and component it is
+    oneHot,    ///< keys are codes; a query reads one stored value back bit for bit (probe X1)
+    mean,      ///< queries are zero; the output is the mean of 2^k stored values (probe X2)
+    sampled,   ///< scaled normals, judged by the certified interval
+    inlined    ///< `tokens` holds the rows
+};
+
+struct Values {
+    Family family = Family::painted;
+    std::uint64_t seed = 0;
+    Tokens tokens;  ///< only for Family::inlined: the rows of token 0, 1, ...
+    friend bool operator==(Values const&, Values const&) = default;
+};
+
+/// One verb with its arguments; the ones a verb does not take stay 0.
+struct Step {
+    Verb verb = Verb::append;
+    SequenceId sequence = 0;
+    SequenceId to = 0;        ///< fork: the empty sequence that becomes the copy
+    std::size_t count = 0;    ///< append, prefill: tokens stored; evict: rows dropped
+    std::size_t length = 0;   ///< rollback: rows that stay
+    std::int64_t delta = 0;   ///< shift: added to every position
+    std::size_t target = 0;   ///< attend, prefill: serial of the token a query asks for
+    friend bool operator==(Step const&, Step const&) = default;
+};
+
+struct Trace {
+    Values values;
+    std::vector<Step> steps;
+    friend bool operator==(Trace const&, Trace const&) = default;
+};
+
+}  // namespace kv::properties

@@ -1,0 +1,289 @@
+// Draws cases and makes them smaller. Everything here follows from a seed and a size, and every
+// choice is a small number, so that a case shrinks by dropping steps and lowering numbers.
+#include "check.hpp"
+#include "values.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace kv::properties {
+
+namespace {
+
+/// Draws small numbers from a seed.
+class Draw {
+   public:
+    explicit Draw(std::uint64_t seed) : state_(seed) {}
+    std::size_t below(std::size_t n) { return n == 0 ? 0 : (state_ = mixed(state_)) % n; }
+    bool oneIn(std::size_t n) { return below(n) == 0; }
+    template <class T>
+    T pick(std::vector<T> const& from) {
+        return from[below(from.size())];
+    }
+
+   private:
+    std::uint64_t state_;
+};
+
+constexpr std::size_t tablePositions = 40;
+
+/// Turns by quarters of a circle: cos and sin are 0, 1 or -1, and such turns compose exactly.
+void quarterTurns(LayerDeclaration& layer) {
+    for (std::size_t p = 0; p < tablePositions; ++p)
+        for (std::size_t plane = 0; plane < layer.rotaryDim / 2; ++plane) {
+            std::size_t const quarters = p * (plane + 1) % 4;
+            float const cosine[] = {1, 0, -1, 0}, sine[] = {0, 1, 0, -1};
+            layer.cosine.push_back(cosine[quarters]);
+            layer.sine.push_back(sine[quarters]);
+        }
+}
+
+/// The usual frequencies base^(-2i/R), as rounded by an engine that tabulates them in f32.
+void usualAngles(LayerDeclaration& layer) {
+    for (std::size_t p = 0; p < tablePositions; ++p)
+        for (std::size_t plane = 0; plane < layer.rotaryDim / 2; ++plane) {
+            double const exponent = 2.0 * double(plane) / double(layer.rotaryDim);
+            double const angle = double(p) / std::pow(10000.0, exponent);
+            layer.cosine.push_back(static_cast<float>(std::cos(angle)));
+            layer.sine.push_back(static_cast<float>(std::sin(angle)));
+        }
+}
+
+enum class Angles : std::uint8_t { none, quarters, usual };
+struct LayerWishes {
+    std::size_t queryHeads, kvHeads, keyDim, valueDim, window, sinks, retained;
+    Angles angles;
+    RotaryLayout layout;
+    KeyStorage storage;
+    bool isBiased;
+};
+
+LayerDeclaration layerFrom(LayerWishes const& w) {
+    LayerDeclaration layer{};
+    layer.queryHeads = w.queryHeads;
+    layer.kvHeads = w.kvHeads;
+    layer.keyDim = w.keyDim;
+    layer.valueDim = w.valueDim;
+    layer.scale = double(static_cast<float>(1 / std::sqrt(double(w.keyDim))));
+    layer.window = w.window;
+    layer.sinks = w.window == 0 ? 0 : w.sinks;
+    layer.retained = w.window == 0 ? 0 : w.retained;
+    layer.keyStorage = w.storage;
+    if (w.angles != Angles::none) {
+        layer.rotaryLayout = w.layout;
+        layer.rotaryDim = w.keyDim / 4 * 2 + (w.keyDim % 4 >= 2 && w.keyDim < 4 ? 2 : 0);
+        if (layer.rotaryDim == 0) layer.rotaryDim = 2;
+        if (w.angles == Angles::quarters) quarterTurns(layer);
+        if (w.angles == Angles::usual) usualAngles(layer);
+    }
+    if (w.isBiased)
+        for (std::size_t h = 0; h < w.queryHeads; ++h)
+            layer.slopes.push_back(1.0f / static_cast<float>(std::size_t{2} << h));
+    return layer;
+}
+
+Declaration declarationOf(std::string const& engine, std::size_t capacity,
+                          std::vector<LayerWishes> const& wishes) {
+    Declaration d{};
+    d.engine = engine;
+    d.sequences = 3;
+    d.capacity = capacity;
+    d.verbs.assign(std::begin(everyVerb), std::end(everyVerb));
+    for (auto const& w : wishes) d.layers.push_back(layerFrom(w));
+    d.numerics = numericsF32;
+    return d;
+}
+
+/// Two layers that differ in window, angles, heads and head dims, all sizes distinct.
+Declaration drawnDeclaration(std::string const& engine, Draw& draw) {
+    auto const wishes = [&](std::size_t index) {
+        LayerWishes w{};
+        w.kvHeads = index == 0 ? 2 : 3;
+        w.queryHeads = w.kvHeads * 2;
+        w.keyDim = index == 0 ? draw.pick<std::size_t>({8, 5, 3}) : draw.pick<std::size_t>({8, 7, 4});
+        w.valueDim = index == 0 ? draw.pick<std::size_t>({4, 7}) : draw.pick<std::size_t>({5, 2});
+        // One layer looks back without end, the other through a window.
+        bool const isWindowed = index == 1 ? !draw.oneIn(4) : draw.oneIn(4);
+        w.window = isWindowed ? 2 + draw.below(4) : 0;
+        w.sinks = draw.oneIn(4) ? 1 + draw.below(2) : 0;
+        w.retained = draw.oneIn(2) ? w.window + draw.below(3) : 0;
+        w.angles = draw.pick<Angles>({Angles::none, Angles::quarters, Angles::usual});
+        w.layout = draw.pick<RotaryLayout>({RotaryLayout::halfSplit, RotaryLayout::interleaved});
+        w.storage = draw.pick<KeyStorage>({KeyStorage::rotated, KeyStorage::raw});
+        w.isBiased = draw.oneIn(4);
+        return w;
+    };
+    std::size_t const capacity = draw.pick<std::size_t>({4, 7, 11, 16});
+    return declarationOf(engine, capacity, {wishes(0), wishes(1)});
+}
+
+/// Lengths that matter to a layer or to the pool, and their neighbors.
+std::vector<std::size_t> boundaries(Declaration const& d) {
+    std::vector<std::size_t> all{0, 1, d.capacity};
+    for (auto const& l : d.layers)
+        for (std::size_t b : {l.window, l.retained})
+            if (b > 0) all.insert(all.end(), {b - 1, b, b + 1});
+    return all;
+}
+
+Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
+    Step step{};
+    // Looking is one verb among others: a state that is repaired by looking must be left alone.
+    static std::vector<Verb> const weighted{
+        Verb::append,  Verb::append,  Verb::append, Verb::prefill, Verb::prefill,
+        Verb::attend,  Verb::attend,  Verb::attend, Verb::observe, Verb::observe,
+        Verb::rollback, Verb::rollback, Verb::fork, Verb::fork,   Verb::evict,
+        Verb::evict,   Verb::shift,   Verb::shift,  Verb::release, Verb::reset};
+    do step.verb = draw.pick(weighted);
+    while (!state.offers(step.verb));
+    step.sequence = draw.oneIn(3) ? draw.below(d.sequences) : 0;
+    auto const& s = state[step.sequence];
+    std::size_t const length = s.length;
+    switch (step.verb) {
+        case Verb::append:
+        case Verb::prefill: {
+            // Mostly one or two tokens, sometimes up to a boundary, seldom more than fits.
+            auto const to = draw.pick(boundaries(d));
+            step.count = draw.oneIn(3) && to > length ? to - length : 1 + draw.below(3);
+            if (draw.oneIn(16)) step.count = d.capacity + 1 - std::min(length, d.capacity);
+            std::size_t const oldest = state.stored() + step.count;
+            step.target = step.verb == Verb::prefill ? draw.below(oldest) : 0;
+            break;
+        }
+        case Verb::attend: {
+            // Ask mostly for a recent token, which is likely to be visible.
+            std::size_t const stored = state.stored();
+            step.target = stored == 0 ? 0 : stored - 1 - draw.below(std::min<std::size_t>(stored, 8));
+            break;
+        }
+        case Verb::rollback: {
+            std::size_t const near = length - std::min<std::size_t>(length, draw.below(4));
+            step.length = draw.oneIn(8) ? length + 1 : draw.oneIn(3) ? draw.below(length + 1) : near;
+            break;
+        }
+        case Verb::fork:
+            for (SequenceId q = 0; q < d.sequences; ++q)
+                if (q != step.sequence && (step.to == step.sequence || state[q].length == 0))
+                    step.to = q;
+            if (step.to == step.sequence) step.to = (step.sequence + 1) % d.sequences;
+            break;
+        case Verb::evict: {
+            std::size_t const window = d.layers.back().window;
+            std::size_t const behind = window > 0 && length > window ? length - window : 1;
+            step.count = draw.oneIn(8) ? length + 1 : draw.oneIn(2) ? behind : draw.below(length + 1);
+            break;
+        }
+        case Verb::shift: {
+            std::int64_t const choices[] = {1, 2, 5, -1, -2, -std::int64_t(s.next)};
+            step.delta = choices[draw.below(std::size(choices))];
+            break;
+        }
+        default: break;
+    }
+    return step;
+}
+
+/// Follows a trace as the judge will, without an engine.
+void follow(State& state, Step const& step) {
+    if (state.permission(step) == Permission::mustAccept) state.apply(step);
+}
+
+}  // namespace
+
+std::vector<Setup> standardSetups(std::string const& engine) {
+    auto const plain = LayerWishes{4, 2, 8, 5, 0, 0, 0, Angles::none, {}, {}, false};
+    auto quarters = plain;
+    quarters.keyDim = 7;
+    quarters.angles = Angles::quarters;
+    quarters.layout = RotaryLayout::halfSplit;
+    auto windowed = quarters;
+    windowed.queryHeads = 6;
+    windowed.kvHeads = 3;
+    windowed.window = 4;
+    windowed.layout = RotaryLayout::interleaved;
+    windowed.storage = KeyStorage::raw;
+    auto ring = plain;
+    ring.window = 3;
+    ring.retained = 5;
+    ring.valueDim = 3;
+    auto usual = ring;
+    usual.keyDim = 6;
+    usual.angles = Angles::usual;
+    usual.layout = RotaryLayout::halfSplit;
+    auto biased = plain;
+    biased.keyDim = 3;
+    biased.isBiased = true;
+    std::vector<Setup> all;
+    for (auto const& layers : std::vector<std::vector<LayerWishes>>{
+             {plain, windowed}, {quarters, ring}, {usual, biased}})
+        for (Fill fill : {Fill::poison, Fill::zero})
+            all.push_back({declarationOf(engine, 12, layers), fill});
+    return all;
+}
+
+Case drawn(Candidate const& candidate, std::uint64_t seed, int size) {
+    Draw draw(mixed(seed));
+    Case c{};
+    c.setup.declaration =
+        candidate.fixed ? *candidate.fixed : drawnDeclaration(candidate.name, draw);
+    c.setup.fill = draw.oneIn(3) ? Fill::zero : Fill::poison;
+    c.trace.values.family = draw.pick<Family>(
+        {Family::painted, Family::oneHot, Family::oneHot, Family::mean, Family::sampled});
+    c.trace.values.seed = draw.below(1000);
+    State state(c.setup.declaration);
+    std::size_t const steps = 1 + draw.below(2 + std::size_t(size) / 4);
+    for (std::size_t i = 0; i < steps; ++i) {
+        c.trace.steps.push_back(drawnStep(c.setup.declaration, state, draw));
+        follow(state, c.trace.steps.back());
+    }
+    return c;
+}
+
+std::vector<Case> smaller(Case const& c, Candidate const& candidate) {
+    std::vector<Case> all;
+    auto const& steps = c.trace.steps;
+    for (std::size_t chunk = steps.size() / 2; chunk > 0; chunk /= 2)
+        for (std::size_t at = 0; at + chunk <= steps.size(); at += chunk) {
+            Case less = c;
+            auto const from = less.trace.steps.begin() + std::ptrdiff_t(at);
+            less.trace.steps.erase(from, from + std::ptrdiff_t(chunk));
+            all.push_back(std::move(less));
+        }
+    auto const lowered = [&](std::size_t step, auto field, auto value) {
+        if (steps[step].*field == value) return;
+        Case less = c;
+        less.trace.steps[step].*field = value;
+        all.push_back(std::move(less));
+    };
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        for (auto field : {&Step::count, &Step::length, &Step::target, &Step::sequence, &Step::to}) {
+            std::size_t const value = steps[i].*field;
+            if (value == 0) continue;
+            if (field != &Step::count) lowered(i, field, std::size_t{0});
+            if (value > 2) lowered(i, field, value / 2);
+            if (field != &Step::count || value > 1) lowered(i, field, value - 1);
+        }
+        if (steps[i].delta != 0) lowered(i, &Step::delta, steps[i].delta / 2);
+        if (steps[i].verb != Verb::prefill) continue;
+        Case less = c;
+        less.trace.steps[i].verb = Verb::append;
+        less.trace.steps[i].target = 0;
+        all.push_back(std::move(less));
+    }
+    if (c.trace.values.family == Family::sampled) {
+        Case less = c;
+        less.trace.values.family = Family::painted;
+        all.push_back(std::move(less));
+    }
+    if (!candidate.fixed && c.setup.declaration.layers.size() > 1)
+        for (std::size_t l = 0; l < c.setup.declaration.layers.size(); ++l) {
+            Case less = c;
+            auto& layers = less.setup.declaration.layers;
+            layers.erase(layers.begin() + std::ptrdiff_t(l));
+            all.push_back(std::move(less));
+        }
+    return all;
+}
+
+}  // namespace kv::properties

@@ -1,0 +1,200 @@
+#include "values.hpp"
+
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <span>
+
+namespace kv::properties {
+
+std::uint64_t mixed(std::uint64_t state) {
+    state += 0x9e3779b97f4a7c15u;
+    state = (state ^ (state >> 30)) * 0xbf58476d1ce4e5b9u;
+    state = (state ^ (state >> 27)) * 0x94d049bb133111ebu;
+    return state ^ (state >> 31);
+}
+
+namespace {
+
+/// One component of one row: what it is of, and where.
+struct Entry {
+    char part;  ///< 'k', 'v' or 'q'
+    std::size_t serial, layer, head, lane;
+};
+
+std::uint64_t hashOf(std::uint64_t seed, Entry const& e) {
+    std::uint64_t h = mixed(seed ^ static_cast<std::uint64_t>(e.part));
+    for (std::uint64_t field : {e.serial, e.layer, e.head, e.lane}) h = mixed(h ^ field);
+    return h;
+}
+
+struct PaintRadix {
+    std::size_t layers, heads, lanes;
+};
+PaintRadix radixOf(Declaration const& d) {
+    PaintRadix r{d.layers.size(), 1, 1};
+    for (auto const& l : d.layers) {
+        r.heads = std::max(r.heads, l.kvHeads);
+        r.lanes = std::max({r.lanes, l.keyDim, l.valueDim});
+    }
+    return r;
+}
+
+float painted(Declaration const& d, Entry const& e) {
+    auto const r = radixOf(d);
+    std::size_t const place =
+        ((e.serial * r.layers + e.layer) * r.heads + e.head) * r.lanes + e.lane;
+    return static_cast<float>(2 * (place + 1) + (e.part == 'v' ? 1 : 0));
+}
+
+/// A normal deviate by Box and Muller, doi 10.1214/aoms/1177706645, of a scale drawn with it.
+float sampled(std::uint64_t seed, Entry const& e) {
+    // One token in eight repeats the one before it, one key in eight is zero.
+    Entry from = e;
+    if (from.serial > 0 && mixed(seed ^ from.serial) % 8 == 0 && e.part != 'q') --from.serial;
+    if (e.part == 'k' && mixed(seed ^ (from.serial + 77)) % 8 == 0) return 0;
+    auto const uniform = [](std::uint64_t h) { return (double(h >> 11) + 1) * 0x1p-53; };
+    std::uint64_t const h = hashOf(seed, from);
+    double const normal = std::sqrt(-2 * std::log(uniform(h))) *
+                          std::cos(2 * std::numbers::pi * uniform(mixed(h)));
+    double const scales[] = {1, 1, 4, 0.25};
+    return static_cast<float>(normal * scales[mixed(seed + from.layer) % 4]);
+}
+
+/// A small integer that is not zero and differs along a row.
+float distinctInteger(std::uint64_t seed, Entry const& e, std::size_t width) {
+    auto const block = static_cast<std::int64_t>(hashOf(seed, {e.part, e.serial, e.layer, e.head, 0}) % 499);
+    auto const magnitude = block * static_cast<std::int64_t>(width) + std::int64_t(e.lane) + 1;
+    return static_cast<float>(mixed(seed ^ e.serial ^ e.lane) % 2 == 0 ? magnitude : -magnitude);
+}
+
+/// The code of a token, as one component of its key; `gap` nats part it from every other code.
+/// Dual rails (bit b of the code sits on component 2b or 2b + 1) where the head is wide enough to
+/// tell the tokens apart, otherwise the parabola whose score is -(j - t)^2.
+struct Code {
+    std::size_t dim;
+    double scale;
+    static constexpr double gap = 256;  // > 140 nats beyond every ALiBi bias at test lengths
+
+    std::size_t bits() const { return std::min<std::size_t>(dim / 2, 12); }
+    bool rails() const { return bits() >= 4 || dim < 3; }
+    float amplitude() const { return static_cast<float>(std::ceil(gap / scale)); }
+    float key(std::size_t serial, std::size_t lane) const {
+        if (rails()) {
+            std::size_t const bit = lane / 2;
+            if (bit >= bits()) return 0;
+            return (serial >> bit & 1) == lane % 2 ? -1.0f : 0.0f;
+        }
+        auto const j = static_cast<float>(serial % 64);
+        float const parabola[] = {j * j, j, 1};
+        return lane < 3 ? parabola[lane] : 0.0f;
+    }
+    float query(std::size_t target, std::size_t lane) const {
+        if (rails()) {
+            std::size_t const bit = lane / 2;
+            if (bit >= bits()) return 0;
+            return (target >> bit & 1) == lane % 2 ? 0.0f : amplitude();
+        }
+        auto const t = static_cast<float>(target % 64);
+        float const parabola[] = {-1, 2 * t, -t * t};
+        return lane < 3 ? parabola[lane] * amplitude() : 0.0f;
+    }
+};
+
+/// Turns every head of a row back by the angle of its position, as far as the table goes; beyond
+/// it the engine refuses the token.
+void turnBack(LayerOver<float> const& layer, LayerDeclaration const& declared,
+              std::vector<float>& row, std::int64_t position) {
+    if (declared.rotaryLayout == RotaryLayout::none) return;
+    std::size_t const planes = declared.rotaryDim / 2;
+    if ((std::size_t(position) + 1) * planes > declared.cosine.size()) return;
+    std::size_t const heads = row.size() / declared.keyDim;
+    auto const turned =
+        rotateRow(layer.position, lift<float>(row, {heads, declared.keyDim}, numericsF32), -position);
+    for (std::size_t h = 0; h < heads; ++h)
+        for (std::size_t d = 0; d < declared.keyDim; ++d)
+            row[h * declared.keyDim + d] = turned[h][d];
+}
+
+std::vector<float> expand(std::size_t heads, std::size_t dim, auto entry) {
+    std::vector<float> row(heads * dim);
+    for (std::size_t h = 0; h < heads; ++h)
+        for (std::size_t d = 0; d < dim; ++d) row[h * dim + d] = entry(h, d);
+    return row;
+}
+
+}  // namespace
+
+ValueSource::ValueSource(Declaration const& declaration, Values const& values, HeadContent heads)
+    : declaration_(&declaration), values_(&values), heads_(heads) {
+    for (auto const& l : declaration.layers)
+        layers_.push_back(layerOf<float>(l, declaration.numerics));
+}
+
+LayerRows ValueSource::rows(std::size_t index, TokenRequest const& request) const {
+    auto const& layer = declaration_->layers[index];
+    Values const& values = *values_;
+    if (values.family == Family::inlined) {
+        // One query per token was recorded; a target asks for the query of that token.
+        auto const& token = values.tokens.layers;
+        auto slice = [&](std::vector<float> const& all, std::size_t at, std::size_t width) {
+            if (all.size() < (at + 1) * width) return std::vector<float>{};
+            return std::vector<float>(all.begin() + std::ptrdiff_t(at * width),
+                                      all.begin() + std::ptrdiff_t((at + 1) * width));
+        };
+        return {slice(token[index].keys, request.serial, layer.kvHeads * layer.keyDim),
+                slice(token[index].values, request.serial, layer.kvHeads * layer.valueDim),
+                slice(token[index].queries, request.target, layer.queryHeads * layer.keyDim)};
+    }
+    auto const head = [&](std::size_t h) { return heads_ == HeadContent::same ? 0 : h; };
+    Code const code{layer.keyDim, layer.scale};
+    auto const entry = [&](char part, std::size_t h, std::size_t d) {
+        Entry const e{part, request.serial, index, head(h), d};
+        if (values.family == Family::painted) return painted(*declaration_, e);
+        if (values.family == Family::sampled) return sampled(values.seed, e);
+        std::size_t const width = part == 'v' ? layer.valueDim : layer.keyDim;
+        if (part == 'v' || values.family == Family::mean)
+            return distinctInteger(values.seed, e, width);
+        return code.key(request.serial + 3 * head(h) + index, d);
+    };
+    LayerRows rows;
+    rows.keys = expand(layer.kvHeads, layer.keyDim,
+                       [&](auto h, auto d) { return entry('k', h, d); });
+    rows.values = expand(layer.kvHeads, layer.valueDim,
+                         [&](auto h, auto d) { return entry('v', h, d); });
+    rows.queries = expand(layer.queryHeads, layer.keyDim, [&](auto h, auto d) {
+        if (values.family == Family::sampled)
+            return sampled(values.seed, {'q', request.target, index, head(h), d});
+        if (values.family != Family::oneHot) return 0.0f;
+        std::size_t const group = head(h * layer.kvHeads / layer.queryHeads);
+        return code.query(request.target + 3 * group + index, d);
+    });
+    if (values.family == Family::oneHot) {
+        turnBack(layers_[index], layer, rows.keys, request.position);
+        turnBack(layers_[index], layer, rows.queries, request.position);
+    }
+    return rows;
+}
+
+Tokens ValueSource::token(TokenRequest const& request) const {
+    Tokens tokens{.count = 1, .layers = {}};
+    for (std::size_t l = 0; l < declaration_->layers.size(); ++l)
+        tokens.layers.push_back(rows(l, request));
+    return tokens;
+}
+
+std::optional<std::string> provenance(Declaration const& declaration, float content) {
+    if (!(content >= 2 && content < 0x1p24f) || content != std::floor(content)) return {};
+    auto const r = radixOf(declaration);
+    auto const code = static_cast<std::size_t>(content);
+    std::size_t const place = code / 2 - 1;
+    std::size_t const lane = place % r.lanes, head = place / r.lanes % r.heads;
+    std::size_t const layer = place / r.lanes / r.heads % r.layers;
+    std::size_t const serial = place / r.lanes / r.heads / r.layers;
+    return std::string(code % 2 == 0 ? "key" : "value") + " of token " + std::to_string(serial) +
+           ", layer " + std::to_string(layer) + ", head " + std::to_string(head) +
+           ", component " + std::to_string(lane);
+}
+
+}  // namespace kv::properties

@@ -1,0 +1,16 @@
+// window: choose lengths around the window.
+//
+// Inputs of window_eq_masked_full.
+// Zero queries weigh every visible row the same, so one key too many or too few moves the mean;
+// one-hot queries ask for each row in turn. Equal heads leave the mask alone to blame.
+#pragma once
+#include "inputs.hpp"
+
+namespace kv::properties {
+
+inline Inputs windowInputs(LayerDomain const& d) {
+    return {lengthsUpTo(roomFor(1, d.capacity), {d.layer.window, d.layer.retained}),
+            {Family::mean, Family::oneHot, Family::sampled}, HeadContent::same};
+}
+
+}  // namespace kv::properties
