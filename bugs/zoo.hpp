@@ -1,0 +1,50 @@
+// zoo: list every bug, so that nobody has to.
+//
+// A bug is our engine with one decision taken wrong, as some real engine once took it: a type that
+// inherits impl::Standard and hides one function. impl::Contiguous<SlotReused> is the engine with
+// that bug. Each is wrong and none is undefined: it stays inside its storage, whatever is done.
+//
+//     name      what went wrong, and the stem of its file
+//     theorem   the law that it breaks
+//     story     the same in one sentence
+//     tracker   a public thread about a bug of the same family
+//
+// Not said here: the shortest trace that shows each one (tests/contiguous_test.cpp).
+#pragma once
+#include "capacity_wraps_silently.hpp"
+#include "fork_aliases.hpp"
+#include "key_written_into_every_layer.hpp"
+#include "kv_head_by_modulo.hpp"
+#include "mask_one_key_too_narrow.hpp"
+#include "mask_one_key_too_wide.hpp"
+#include "position_off_by_one_after_eviction.hpp"
+#include "position_restarts_after_prefill.hpp"
+#include "ring_off_by_one_at_wrap.hpp"
+#include "rolled_back_row_visible.hpp"
+#include "slot_reused.hpp"
+#include "stale_length_after_rollback.hpp"
+
+#include "impl/contiguous.hpp"
+
+#include <tuple>
+
+namespace kv::bugs {
+
+/// One value per bug, in the order of the verbs they break.
+inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowVisible,
+                            MaskOneKeyTooWide, MaskOneKeyTooNarrow, PositionRestartsAfterPrefill,
+                            PositionOffByOneAfterEviction, KvHeadByModulo, ForkAliases,
+                            RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently>
+    zoo{};
+
+/// The engine with this bug.
+template <class Bug>
+using EngineWith = impl::Contiguous<Bug>;
+
+/// Calls f(bug) for every bug; `decltype` of the argument, without its reference, is the type.
+template <class F>
+constexpr void forEachBug(F f) {
+    std::apply([&](auto... bug) { (f(bug), ...); }, zoo);
+}
+
+}  // namespace kv::bugs

@@ -1,0 +1,402 @@
+// contiguous: keep the rows of many sequences in storage that is taken once.
+//
+// The first engine of ours, in f32. Every sequence has room for `capacity` rows in every layer, at
+// a fixed place, so nothing is allocated, moved or searched after construction. A verb either does
+// all of its work or refuses and leaves everything as it was.
+//
+//     sequence   rows   begin ............ end        positions   ... .. next - 1 | next
+//                       index 0 .. length - 1                     of the rows       of a new token
+//        |
+//        v block
+//     layer 0    [block][kvHead][slot][component]     (layer.hpp has the picture of a block)
+//     layer 1    ...                                  layers may differ in every size
+//
+// A model runs layer by layer, because the keys of a layer depend on the output of the one below.
+// `step` is that: it stores and answers a chunk in one layer, for layers 0, 1, ... in turn, and the
+// sequence grows when the last one is done. `append` and `prefill` are steps through all layers.
+// Until then only reads, `release` and `reset` are open to it; the other verbs are refused. A chunk
+// is stored token by token, each answered before the next is stored, so a chunk may be longer than a
+// ring.
+//
+// All rows are dense, [token][head][component]. Keys and queries come raw; the engine rotates them
+// at the position that it gives to their token.
+//
+// Not said here: how fast it is. Every decision about an index is in decisions.hpp.
+#pragma once
+#include "layer.hpp"
+#include "status.hpp"
+
+#include <stdexcept>
+
+namespace kv::impl {
+
+enum class SequenceId : std::size_t {};
+enum class LayerIndex : std::size_t {};
+
+/// What stands in storage that holds no row. Not-a-number makes a read beyond the length loud.
+struct Options {
+    float fill = std::numeric_limits<float>::quiet_NaN();
+};
+
+/// The rows of `count` tokens in one layer; `queries` is empty where nothing is asked.
+struct Rows {
+    std::span<float const> keys;     ///< [count][kvHeads][keyDim]
+    std::span<float const> values;   ///< [count][kvHeads][valueDim]
+    std::span<float const> queries;  ///< [count][queryHeads][keyDim]
+};
+
+/// What a sequence is, apart from its rows.
+struct SequenceState {
+    std::size_t length = 0;
+    std::int64_t nextPosition = 0;
+    friend bool operator==(SequenceState const&, SequenceState const&) = default;
+};
+
+/// The empty sequence `to` becomes a copy of `from`.
+struct Fork {
+    SequenceId from, to;
+};
+
+template <std::derived_from<Standard> Decisions = Standard>
+class Contiguous {
+   public:
+    /// Takes all storage. Throws std::invalid_argument, with a sentence, for a shape that
+    /// contradicts itself.
+    explicit Contiguous(Shape const& shape, Options options = {})
+        : capacity_(validated(shape).capacity), sequences_(shape.sequences) {
+        layers_.reserve(shape.layers.size());
+        for (LayerShape const& layer : shape.layers) {
+            layers_.emplace_back(layer, Room{shape.sequences, capacity_, options.fill});
+            work_.growFor(layer, layers_.back().slots());
+        }
+        reset();
+    }
+
+    std::size_t sequences() const { return sequences_.size(); }
+    std::size_t capacity() const { return capacity_; }
+    std::size_t layers() const { return layers_.size(); }
+    LayerShape const& layerShape(LayerIndex layer) const { return layers_[indexOf(layer)].shape(); }
+
+    /// Stores `count` tokens behind the last row. One entry of `rows` per layer, without queries.
+    /// Refused: unknown sequence, wrong shape, full, position outside a rotary table.
+    Status append(SequenceId id, std::size_t count, std::span<Rows const> rows) {
+        return storeEverywhere(id, {count, Purpose::append}, rows, {});
+    }
+
+    /// Stores `count` tokens and answers the queries of each as if it were the newest. One entry of
+    /// `rows` and of `outputs` ([count][queryHeads][valueDim]) per layer. Refused like append.
+    Status prefill(SequenceId id, std::size_t count, std::span<Rows const> rows,
+                   std::span<std::span<float> const> outputs) {
+        if (outputs.size() != layers_.size())
+            return {Refusal::wrongShape};
+        return storeEverywhere(id, {count, Purpose::prefill}, rows, outputs);
+    }
+
+    /// One layer of a chunk: stores it, and answers its queries if `output` is not empty. Layers
+    /// come in order with one count; the sequence grows with the last. Refused like append, and for
+    /// an unknown layer or one that is not next.
+    Status step(SequenceId id, LayerIndex layer, std::size_t count, Rows const& rows,
+                std::span<float> output) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        if (indexOf(layer) >= layers_.size())
+            return {Refusal::unknownLayer};
+        Sequence& sequence = sequenceOf(id);
+        bool const first = sequence.layersDone == 0;
+        if (sequence.layersDone != indexOf(layer) || (!first && sequence.chunk != count))
+            return {Refusal::layerOutOfOrder};
+        Chunk const chunk{count, output.empty() ? Purpose::append : Purpose::prefill};
+        if (!fitsLayer(indexOf(layer), chunk, rows, output.size()))
+            return {Refusal::wrongShape};
+        if (first)
+            if (Status const room = roomFor(sequence, count); !room)
+                return room;
+        storeInLayer(sequence, indexOf(layer), chunk, rows, output);
+        sequence.chunk = count;
+        if (++sequence.layersDone == layers_.size())
+            grow(sequence, chunk);
+        return {};
+    }
+
+    /// Answers one query per layer, [queryHeads][keyDim], at the position of the newest row, into
+    /// outputs [queryHeads][valueDim]. Refused: unknown sequence, wrong shape, empty sequence.
+    Status attend(SequenceId id, std::span<std::span<float const> const> queries,
+                  std::span<std::span<float> const> outputs) {
+        if (Status const ready = readyFor(id); !ready)
+            return ready;
+        if (queries.size() != layers_.size() || outputs.size() != layers_.size())
+            return {Refusal::wrongShape};
+        for (std::size_t l = 0; l < layers_.size(); ++l)
+            if (queries[l].size() != queryElements(l) || outputs[l].size() != outputElements(l))
+                return {Refusal::wrongShape};
+        Sequence const& sequence = sequenceOf(id);
+        if (sequence.length() == 0)
+            return {Refusal::emptySequence};
+        for (std::size_t l = 0; l < layers_.size(); ++l) {
+            std::int64_t const newest = layers_[l].positionAt({sequence.block, sequence.end - 1});
+            layers_[l].attend({sequence.block, sequence.begin, newest, queries[l]}, work_,
+                              outputs[l]);
+        }
+        return {};
+    }
+
+    /// Length and next position. Refused: unknown sequence.
+    Status observe(SequenceId id, SequenceState& state) const {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        state = {sequenceOf(id).length(), sequenceOf(id).next};
+        return {};
+    }
+
+    /// How many rows a layer holds of a sequence; fewer than the length once a ring has lost some.
+    Status rowsHeld(SequenceId id, LayerIndex layer, std::size_t& rows) const {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        if (indexOf(layer) >= layers_.size())
+            return {Refusal::unknownLayer};
+        Sequence const& sequence = sequenceOf(id);
+        rows = layers_[indexOf(layer)].rowsHeld(sequence.block, sequence.rows());
+        return {};
+    }
+
+    /// Copies the rows that a layer holds, oldest first (pinned sinks before the ring), exactly as
+    /// stored. Refused: unknown sequence or layer, buffers not as long as rowsHeld says.
+    Status read(SequenceId id, LayerIndex layer, RowsOut const& out) const {
+        std::size_t held = 0;
+        if (Status const found = rowsHeld(id, layer, held); !found)
+            return found;
+        Layer<Decisions> const& from = layers_[indexOf(layer)];
+        if (out.positions.size() != held || !isDense(out.keys.size(), held, keyElements(layer)) ||
+            !isDense(out.values.size(), held, valueElements(layer)))
+            return {Refusal::wrongShape};
+        from.read(sequenceOf(id).block, sequenceOf(id).rows(), out);
+        return {};
+    }
+
+    /// Keeps the `length` oldest rows; the next position goes back to that of the first forgotten
+    /// one. Refused: unknown sequence, growing, a ring that has lost what is then visible.
+    Status rollback(SequenceId id, std::size_t length) {
+        if (Status const ready = readyFor(id); !ready)
+            return ready;
+        Sequence& sequence = sequenceOf(id);
+        if (length > sequence.length())
+            return {Refusal::rollbackGrows};
+        std::size_t const kept = sequence.begin + length;
+        for (Layer<Decisions> const& layer : layers_)
+            if (!layer.holdsAll(sequence.block, visibleRows(layer, {sequence.begin, kept})))
+                return {Refusal::rowsLost};
+        for (Layer<Decisions>& layer : layers_)
+            layer.rollback(sequence.block, kept);
+        sequence.next -= static_cast<std::int64_t>(sequence.length() - length);
+        sequence.end = sequence.begin +
+                       Decisions::lengthAfterRollback({.rows = sequence.length(), .kept = length});
+        return {};
+    }
+
+    /// Makes an empty sequence equal to another; both continue independently. Refused: unknown
+    /// sequence, onto itself, onto rows.
+    Status fork(Fork fork) {
+        if (Status const ready = readyFor(fork.from); !ready)
+            return ready;
+        if (Status const ready = readyFor(fork.to); !ready)
+            return ready;
+        if (fork.from == fork.to)
+            return {Refusal::forkOntoItself};
+        Sequence const& parent = sequenceOf(fork.from);
+        Sequence& child = sequenceOf(fork.to);
+        if (child.length() != 0)
+            return {Refusal::forkOntoRows};
+        std::size_t const block =
+            Decisions::forkStorage({.parents = parent.block, .own = indexOf(fork.to)});
+        assert(block < sequences_.size());
+        if (block != parent.block)
+            for (Layer<Decisions>& layer : layers_)
+                layer.copy(parent.block, block);
+        child = parent;
+        child.block = block;
+        return {};
+    }
+
+    /// Drops the `count` oldest rows; the others keep their positions, and index 0 is the oldest of
+    /// them. Refused: unknown sequence, more than there are, a layer that pins its sinks.
+    Status evict(SequenceId id, std::size_t count) {
+        if (Status const ready = readyFor(id); !ready)
+            return ready;
+        Sequence& sequence = sequenceOf(id);
+        if (count > sequence.length())
+            return {Refusal::evictsTooMany};
+        if (count == 0)
+            return {};
+        for (Layer<Decisions> const& layer : layers_)
+            if (layer.pinsSinks())
+                return {Refusal::evictsPinnedSinks};
+        for (Layer<Decisions>& layer : layers_)
+            layer.evict(sequence.block, {sequence.begin, sequence.begin + count});
+        sequence.begin += count;
+        sequence.next = Decisions::positionAfterEviction({.next = sequence.next, .count = count});
+        return {};
+    }
+
+    /// Adds `delta` to every position; keys that are stored rotated are turned by it. Refused:
+    /// unknown sequence, a position below 0 or beyond a rotary table.
+    Status shift(SequenceId id, std::int64_t delta) {
+        if (Status const ready = readyFor(id); !ready)
+            return ready;
+        Sequence& sequence = sequenceOf(id);
+        std::int64_t const oldest = sequence.next - static_cast<std::int64_t>(sequence.length());
+        if (delta < -oldest)
+            return {Refusal::negativePosition};
+        for (Layer<Decisions> const& layer : layers_)
+            if ((delta > 0 && delta > layer.shape().positions() - sequence.next) ||
+                !layer.canShift(sequence.block, sequence.rows(), delta))
+                return {Refusal::outsideRotaryTable};
+        for (Layer<Decisions>& layer : layers_)
+            layer.shift(sequence.block, sequence.rows(), delta);
+        sequence.next += delta;
+        return {};
+    }
+
+    /// Empties one sequence: length 0, next position 0. It also gives up an unfinished step.
+    Status release(SequenceId id) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        Sequence& sequence = sequenceOf(id);
+        for (Layer<Decisions>& layer : layers_)
+            layer.clear(sequence.block);
+        sequence = {.block = indexOf(id)};
+        return {};
+    }
+
+    /// Empties every sequence.
+    void reset() {
+        for (std::size_t s = 0; s < sequences_.size(); ++s) {
+            for (Layer<Decisions>& layer : layers_)
+                layer.clear(s);
+            sequences_[s] = {.block = s};
+        }
+    }
+
+   private:
+    struct Sequence {
+        std::size_t block = 0;           // of every layer's storage
+        std::size_t begin = 0, end = 0;  // rows that are live
+        std::int64_t next = 0;           // position of the token that would be appended
+        std::size_t layersDone = 0;      // of an unfinished step, and its tokens
+        std::size_t chunk = 0;
+        std::size_t length() const { return end - begin; }
+        RowRange rows() const { return {begin, end}; }
+    };
+    struct Chunk {
+        std::size_t count;
+        Purpose purpose;
+    };
+
+    static Shape const& validated(Shape const& shape) {
+        if (char const* why = whyInvalid(shape))
+            throw std::invalid_argument(why);
+        return shape;
+    }
+    static constexpr std::size_t indexOf(auto id) { return static_cast<std::size_t>(id); }
+    /// size == count * each, without a product that could overflow.
+    static constexpr bool isDense(std::size_t size, std::size_t count, std::size_t each) {
+        return size % each == 0 && size / each == count;
+    }
+
+    bool known(SequenceId id) const { return indexOf(id) < sequences_.size(); }
+    Sequence& sequenceOf(SequenceId id) { return sequences_[indexOf(id)]; }
+    Sequence const& sequenceOf(SequenceId id) const { return sequences_[indexOf(id)]; }
+    Status readyFor(SequenceId id) const {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        return {sequenceOf(id).layersDone == 0 ? Refusal::none : Refusal::stepUnfinished};
+    }
+
+    LayerShape const& shapeOf(auto layer) const { return layers_[indexOf(layer)].shape(); }
+    std::size_t keyElements(auto l) const { return shapeOf(l).kvHeads * shapeOf(l).keyDim; }
+    std::size_t valueElements(auto l) const { return shapeOf(l).kvHeads * shapeOf(l).valueDim; }
+    std::size_t queryElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).keyDim; }
+    std::size_t outputElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).valueDim; }
+
+    /// The newest of these rows that a query at the last of them may see, sinks aside.
+    static RowRange visibleRows(Layer<Decisions> const& layer, RowRange rows) {
+        std::size_t const window = layer.shape().window;
+        std::size_t const seen = window == 0 ? rows.end : std::min(rows.end, window);
+        return {std::max(rows.begin, rows.end - seen), rows.end};
+    }
+
+    bool fitsLayer(std::size_t l, Chunk chunk, Rows const& rows, std::size_t outputs) const {
+        std::size_t const asked = chunk.purpose == Purpose::prefill ? chunk.count : 0;
+        return isDense(rows.keys.size(), chunk.count, keyElements(l)) &&
+               isDense(rows.values.size(), chunk.count, valueElements(l)) &&
+               isDense(rows.queries.size(), asked, queryElements(l)) &&
+               isDense(outputs, asked, outputElements(l));
+    }
+
+    Status roomFor(Sequence const& sequence, std::size_t count) const {
+        if (!Decisions::fits({sequence.length(), count, capacity_}))
+            return {Refusal::full};
+        if (count == 0)
+            return {};
+        for (Layer<Decisions> const& layer : layers_)
+            if (std::cmp_greater(count, layer.shape().positions() - sequence.next))
+                return {Refusal::outsideRotaryTable};
+        return {};
+    }
+
+    Status storeEverywhere(SequenceId id, Chunk chunk, std::span<Rows const> rows,
+                           std::span<std::span<float> const> outputs) {
+        if (Status const ready = readyFor(id); !ready)
+            return ready;
+        if (rows.size() != layers_.size())
+            return {Refusal::wrongShape};
+        auto const outputOf = [&](std::size_t l) {
+            return chunk.purpose == Purpose::prefill ? outputs[l] : std::span<float>{};
+        };
+        for (std::size_t l = 0; l < layers_.size(); ++l)
+            if (!fitsLayer(l, chunk, rows[l], outputOf(l).size()))
+                return {Refusal::wrongShape};
+        Sequence& sequence = sequenceOf(id);
+        if (Status const room = roomFor(sequence, chunk.count); !room)
+            return room;
+        for (std::size_t l = 0; l < layers_.size(); ++l)
+            storeInLayer(sequence, l, chunk, rows[l], outputOf(l));
+        grow(sequence, chunk);
+        return {};
+    }
+
+    /// Stores a chunk in one layer, token by token, each answered before the next is stored.
+    void storeInLayer(Sequence const& sequence, std::size_t l, Chunk chunk, Rows const& rows,
+                      std::span<float> output) {
+        Layer<Decisions>& layer = layers_[l];
+        auto const each = [&](std::size_t i, auto array, std::size_t elements) {
+            return array.subspan(i * elements, elements);
+        };
+        for (std::size_t i = 0; i < chunk.count; ++i) {
+            std::int64_t const position = Decisions::positionOf({sequence.next, i});
+            Cell const cell{sequence.block, sequence.end + i};
+            KeyRow const key =
+                layer.storedKey(each(i, rows.keys, keyElements(l)), position, work_.key);
+            LayerRange const targets = Decisions::layersOfKey({l, layers_.size()});
+            for (std::size_t t = targets.first; t < targets.last; ++t)
+                layers_[t].writeKey(cell, key);
+            layer.writeValue(cell, position, each(i, rows.values, valueElements(l)));
+            if (chunk.purpose == Purpose::prefill)
+                layer.attend({sequence.block, sequence.begin, position,
+                              each(i, rows.queries, queryElements(l))},
+                             work_, each(i, output, outputElements(l)));
+        }
+    }
+
+    void grow(Sequence& sequence, Chunk chunk) {
+        sequence.end += chunk.count;
+        sequence.next = Decisions::nextPosition({sequence.next, chunk.count, chunk.purpose});
+        sequence.layersDone = 0;
+    }
+
+    std::size_t capacity_;
+    std::vector<Sequence> sequences_;
+    std::vector<Layer<Decisions>> layers_;
+    Workspace work_;
+};
+
+}  // namespace kv::impl

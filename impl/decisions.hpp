@@ -1,0 +1,126 @@
+// decisions: answer every small question about an index, each in one place.
+//
+// A cache engine is some copying and some arithmetic, plus a dozen decisions: which slot, which
+// head, which position, who is visible. The decisions are what goes wrong in practice, so they
+// stand here, apart from the storage they steer. An engine takes them as a template argument:
+// `Standard` is right, and a type that inherits it and hides one function is one bug (bugs/).
+//
+//     row        counts the tokens of a sequence since its last release; never reused after evict
+//     index      counts the rows that are live now; 0 is the oldest
+//     slot       a place in a layer's storage
+//     position   the angle of a token; it is none of the above
+//
+// Each question is a struct with named fields, so that two numbers cannot be swapped in a call.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace kv::impl {
+
+/// May `count` rows be stored behind `length` rows?
+struct Demand {
+    std::size_t length, count, capacity;
+};
+
+/// Which of `slots` slots holds this row?
+struct Place {
+    std::size_t row, slots;
+};
+
+/// Which layers does the key of a layer go to?
+struct KeyWrite {
+    std::size_t layer, layers;
+};
+/// Layers first .. last - 1.
+struct LayerRange {
+    std::size_t first, last;
+};
+
+/// Which position does token `offset` of a chunk take?
+struct Arrival {
+    std::int64_t next;
+    std::size_t offset;
+};
+
+/// What a chunk was stored for: append stores, prefill also answers its queries.
+enum class Purpose : std::uint8_t { append, prefill };
+
+/// Where does the next token stand after a chunk of `count` tokens?
+struct Advance {
+    std::int64_t next;
+    std::size_t count;
+    Purpose purpose;
+};
+
+/// Does a query see a row? Rows of the future are not asked for: a token is stored and answered
+/// before the next one is stored, so no row in the cache is newer than the query.
+struct Seen {
+    std::int64_t queryPosition, keyPosition;
+    std::size_t index, window, sinks;
+};
+
+/// Which kv head does a query head read?
+struct Heads {
+    std::size_t queryHead, queryHeads, kvHeads;
+};
+
+/// There are `rows` rows and the first `kept` of them stay.
+struct Cut {
+    std::size_t rows, kept;
+};
+
+/// Where does the next token stand after the `count` oldest rows are gone?
+struct Eviction {
+    std::int64_t next;
+    std::size_t count;
+};
+
+/// Which block of storage does a fork write to: its parent's or its own?
+struct ForkStorage {
+    std::size_t parents, own;
+};
+
+/// Every decision, taken right.
+struct Standard {
+    static constexpr bool fits(Demand d) { return d.count <= d.capacity - d.length; }
+
+    /// In a layer that keeps every row: all slots in turn, so that dropping old rows moves none.
+    static constexpr std::size_t slot(Place p) { return p.row % p.slots; }
+
+    /// In the ring of a layer that keeps the newest rows only.
+    static constexpr std::size_t ringSlot(Place p) { return p.row % p.slots; }
+
+    static constexpr LayerRange layersOfKey(KeyWrite w) { return {w.layer, w.layer + 1}; }
+
+    static constexpr std::int64_t positionOf(Arrival a) {
+        return a.next + static_cast<std::int64_t>(a.offset);
+    }
+
+    static constexpr std::int64_t nextPosition(Advance a) {
+        return a.next + static_cast<std::int64_t>(a.count);
+    }
+
+    /// A window of w keys ends with the query's own: distances 0 .. w - 1.
+    static constexpr bool visible(Seen s) {
+        return s.window == 0 || std::cmp_less(s.queryPosition - s.keyPosition, s.window) ||
+               s.index < s.sinks;
+    }
+
+    /// Neighbouring query heads share a kv head.
+    static constexpr std::size_t kvHead(Heads h) {
+        return h.queryHead / (h.queryHeads / h.kvHeads);
+    }
+
+    /// The length of a sequence after a rollback.
+    static constexpr std::size_t lengthAfterRollback(Cut c) { return c.kept; }
+
+    /// How far attention may still read in a layer after a rollback; what lies behind is refilled.
+    static constexpr std::size_t readableAfterRollback(Cut c) { return c.kept; }
+
+    static constexpr std::int64_t positionAfterEviction(Eviction e) { return e.next; }
+
+    static constexpr std::size_t forkStorage(ForkStorage f) { return f.own; }
+};
+
+}  // namespace kv::impl
