@@ -5,7 +5,7 @@
 //
 //     slot(row) = row mod ring    so that the last `ring` rows have distinct slots
 //
-// Breaks window_eq_masked_full. A relative in the wild: huggingface/transformers #47708.
+// Breaks appendKV_prefix. A relative in the wild: huggingface/transformers #47708.
 #pragma once
 #include "impl/decisions.hpp"
 
@@ -15,7 +15,7 @@ namespace kv::bugs {
 
 struct RingOffByOneAtWrap : impl::Standard {
     static constexpr std::string_view name = "ring_off_by_one_at_wrap";
-    static constexpr std::string_view theorem = "window_eq_masked_full";
+    static constexpr std::string_view theorem = "appendKV_prefix";
     static constexpr std::string_view story = "a ring that wraps overwrites a row in use";
     static constexpr std::string_view tracker = "huggingface/transformers #47708";
 

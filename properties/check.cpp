@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <rapidcheck.h>
-#include <rapidcheck/detail/TestListener.h>
 
 #include <algorithm>
 
@@ -20,13 +19,6 @@ rc::Gen<Case> cases(Candidate const& candidate) {
             });
     };
 }
-
-/// RapidCheck reports through a listener; a check has its own report.
-struct Silent : rc::detail::TestListener {
-    void onTestCaseFinished(rc::detail::CaseDescription const&) override {}
-    void onShrinkTried(rc::detail::CaseDescription const&, bool) override {}
-    void onTestFinished(rc::detail::TestMetadata const&, rc::detail::TestResult const&) override {}
-};
 
 /// Stops a campaign whose time is over; the cases that are left count as not tried.
 struct Campaign {
@@ -60,19 +52,18 @@ struct Campaign {
 void tryTraces(Candidate const& candidate, CheckOptions const& options, CheckReport& report) {
     Campaign campaign{candidate, options, report};
     auto const generator = cases(candidate);
-    rc::detail::TestParams params;
-    params.seed = options.seed;
-    params.maxSuccess = static_cast<int>(options.cases);
-    params.maxSize = options.maxSize;
-    auto const property = [&] {
-        if (!campaign.last && campaign.isOver()) return;
-        auto const c = *generator;
-        if (!campaign.last && options.onProgress)
-            options.onProgress({report.coverage.cases, options.cases});
-        if (!campaign.holds(c)) RC_FAIL("a law is violated");
-    };
-    Silent listener;
-    rc::detail::checkTestable(property, rc::detail::TestMetadata{}, params, listener);
+    rc::Random random(options.seed);
+    for (std::size_t i = 0; i < options.cases && !campaign.isOver(); ++i) {
+        // Sizes rise with the cases, so that the first failure is a short one.
+        auto const size = static_cast<int>(std::size_t(options.maxSize) * i / options.cases);
+        auto failing = generator(random.split(), size);
+        if (options.onProgress) options.onProgress({i + 1, options.cases});
+        if (campaign.holds(failing.value())) continue;
+        auto candidates = failing.shrinks();
+        while (auto less = candidates.next())
+            if (!campaign.holds(less->value())) candidates = less->shrinks();
+        break;
+    }
     report.seconds = campaign.seconds();
     if (!campaign.last) return;
     report.casesToFailure = report.coverage.cases;
@@ -92,6 +83,12 @@ LawResult merged(LawResult a, LawResult const& b) {
     }
     if (a.why.empty()) a.why = b.why;
     return a;
+}
+
+void mergeInto(std::vector<LawResult>& all, std::vector<LawResult> const& more) {
+    if (all.empty()) all.resize(more.size());
+    for (std::size_t i = 0; i < more.size(); ++i)
+        all[i] = all[i].law.empty() ? more[i] : merged(all[i], more[i]);
 }
 
 /// Rules of the generator that a fixed shape makes impossible.
@@ -120,33 +117,39 @@ std::size_t CheckReport::count(Outcome outcome) const {
         std::ranges::count(laws, outcome, [](LawResult const& l) { return l.outcome; }));
 }
 
+std::vector<Setup> setupsFor(Candidate const& candidate) {
+    if (!candidate.fixed) return standardSetups(candidate.name);
+    return {{*candidate.fixed, Fill::poison}, {*candidate.fixed, Fill::zero}};
+}
+
+Violation underMostSpecificLaw(Candidate const& candidate, Setup const& setup,
+                               Violation violation) {
+    auto setups = setupsFor(candidate);
+    setups.push_back(setup);
+    std::vector<LawResult> merge;
+    for (Setup const& at : setups)
+        mergeInto(merge, conformance([&] { return candidate.make(at); }));
+    auto const first = std::ranges::find(merge, Outcome::violated,
+                                         [](LawResult const& law) { return law.outcome; });
+    if (first == merge.end()) return violation;
+    violation.law = first->law;
+    violation.sentence = first->sentence;
+    return violation;
+}
+
 CheckReport check(Candidate const& candidate, CheckOptions const& options) {
     CheckReport report;
     report.engine = candidate.name;
     report.seed = options.seed;
-    auto const setups = candidate.fixed
-                            ? std::vector<Setup>{{*candidate.fixed, Fill::poison},
-                                                 {*candidate.fixed, Fill::zero}}
-                            : standardSetups(candidate.name);
     bool const isTraced = options.law.empty() || options.law == "trace_eq_spec";
     if (isTraced) tryTraces(candidate, options, report);
-    for (Setup const& setup : setups) {
-        auto const results =
-            conformance([&] { return candidate.make(setup); }, options.law);
-        for (std::size_t i = 0; i < results.size(); ++i) {
-            if (report.laws.size() <= i)
-                report.laws.push_back(results[i]);
-            else
-                report.laws[i] = merged(report.laws[i], results[i]);
-        }
-    }
+    for (Setup const& setup : setupsFor(candidate))
+        mergeInto(report.laws, conformance([&] { return candidate.make(setup); }, options.law));
     if (report.violation) {
-        auto const make = [&] { return candidate.make(report.setup); };
-        LawResult const named = mostSpecific(make, *report.violation);
-        report.violation->law = named.law;
-        report.violation->sentence = named.sentence;
+        report.violation = underMostSpecificLaw(candidate, report.setup, *report.violation);
         for (auto& law : report.laws)
-            if (law.law == named.law || law.law == "trace_eq_spec") law.outcome = Outcome::violated;
+            if (law.law == report.violation->law || law.law == "trace_eq_spec")
+                law.outcome = Outcome::violated;
     } else {
         for (auto const& law : report.laws)
             if (law.violation && !report.violation) report.violation = law.violation;

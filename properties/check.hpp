@@ -75,6 +75,14 @@ CheckReport check(Candidate const& candidate, CheckOptions const& options);
 /// law: windows with and without rings, rotations of both layouts, ALiBi, raw and rotated keys.
 std::vector<Setup> standardSetups(std::string const& engine);
 
+/// The setups at which the claims are put to this candidate: its own, or the standard ones.
+std::vector<Setup> setupsFor(Candidate const& candidate);
+
+/// The same violation under the first law of the registry whose claim breaks, on fresh engines of
+/// the setup in which it was found or of setupsFor; under its own law if no claim does.
+Violation underMostSpecificLaw(Candidate const& candidate, Setup const& setup,
+                               Violation violation);
+
 /// Draws the case that belongs to this seed at this size (0 .. 100).
 Case drawn(Candidate const& candidate, std::uint64_t seed, int size);
 /// Cases that are a little smaller than this one and may fail too.

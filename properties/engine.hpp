@@ -86,7 +86,9 @@ class AnyEngine {
     /// Reads the sequence back without changing it.
     virtual Answer observe(SequenceId, Content&) { return notOffered(); }
     /// Forgets the newest rows until `length` are left; the next position goes back with them.
-    virtual Answer rollback(SequenceId, [[maybe_unused]] std::size_t length) { return notOffered(); }
+    virtual Answer rollback(SequenceId, [[maybe_unused]] std::size_t length) {
+        return notOffered();
+    }
     /// Makes the empty sequence `to` equal to `from`; both continue independently.
     virtual Answer fork([[maybe_unused]] SequenceId from, [[maybe_unused]] SequenceId to) {
         return notOffered();

@@ -150,8 +150,10 @@ class Run {
         for (step_ = 0; step_ < trace_.steps.size() && !violation_; ++step_) {
             Step const& step = trace_.steps[step_];
             ++coverage_.steps;
-            if (step_ > 0)
-                ++coverage_.pairs[std::size_t(trace_.steps[step_ - 1].verb)][std::size_t(step.verb)];
+            if (step_ > 0) {
+                Verb const before = trace_.steps[step_ - 1].verb;
+                ++coverage_.pairs[std::size_t(before)][std::size_t(step.verb)];
+            }
             run(step);
         }
         if (!violation_) compareOldReadBacks();
@@ -261,7 +263,7 @@ class Run {
 
     void compareContent(SequenceId s, Content const& seen) {
         HandleCache const& c = model_[s];
-        auto const at = [&](std::string const& what) { return fmt::format("sequence {}, {}", s, what); };
+        auto const at = [&](char const* what) { return fmt::format("sequence {}, {}", s, what); };
         if (seen.length != c.length())
             return differ(at("length"), std::to_string(seen.length), std::to_string(c.length()));
         if (seen.nextPosition != c.next)
@@ -470,7 +472,7 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
     auto const where = fmt::format("layer {}, past of {} rows, ", inputs.layer, inputs.length);
     try {
         auto const equation = law.claim(subject, world);
-        ++result.inputs;
+        result.inputs += equation.compared > 0;
         if (equation.holds) return;
         violation.where = where + placeOf(equation.at);
         violation.got = equation.isCount ? std::to_string(equation.leftCount)
@@ -495,11 +497,17 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
 template <class Law>
 LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make,
                    Declaration const& declaration) {
-    LawResult result{std::string(law.name), std::string(law.sentence), {}, {}, 0, {}};
+    LawResult result{.law = std::string(law.name),
+                     .sentence = std::string(law.sentence),
+                     .outcome = Outcome::notReachable,
+                     .why = {},
+                     .inputs = 0,
+                     .violation = {}};
     for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
         auto const& layer = declaration.layers[l];
         if (!law.grade.isFree() && !composesExactly(layer)) {
-            if (result.why.empty()) result.why = "a rounded table of angles does not compose exactly";
+            if (result.why.empty())
+                result.why = "a rounded table of angles does not compose exactly";
             continue;
         }
         Inputs const inputs = inputsOf(stem)({layer, declaration.capacity});
@@ -546,13 +554,6 @@ std::vector<LawResult> conformance(MakeEngine const& make, std::string const& on
                 results.push_back(resultOf(stem, law, make, declaration));
     });
     return results;
-}
-
-LawResult mostSpecific(MakeEngine const& make, Violation const& violation) {
-    for (auto const& result : conformance(make))
-        if (result.outcome == Outcome::violated) return result;
-    LawResult result{violation.law, violation.sentence, Outcome::violated, {}, 0, violation};
-    return result;
 }
 
 std::string brief(Trace const& trace) {

@@ -96,6 +96,8 @@ Heads<Observed, Dyn, Dyn> LiveSubject::outputOf(Outputs const& outputs, std::siz
 Prefilled<LiveSubject::Handle, Seq<Heads<Observed, Dyn, Dyn>, Dyn>> LiveSubject::prefill(
     Handle handle, Seq<FloatToken, Dyn> const& tokens) const {
     Outputs outputs;
+    if (!handle.running->state.offers(Verb::prefill))
+        throw NotReachable("a verb it needs is not offered");
     if (tokens.size() > 0) {
         auto const rows = tokensOf(handle, tokens);
         accepted(handle, {.verb = Verb::prefill, .count = tokens.size()},

@@ -205,9 +205,10 @@ std::vector<Setup> standardSetups(std::string const& engine) {
     windowed.storage = KeyStorage::raw;
     auto ring = plain;
     ring.window = 3;
-    ring.retained = 5;
+    ring.retained = 3;
     ring.valueDim = 3;
     auto usual = ring;
+    usual.retained = 5;
     usual.keyDim = 6;
     usual.angles = Angles::usual;
     usual.layout = RotaryLayout::halfSplit;

@@ -12,8 +12,9 @@
 // The two equations fix every row of the result, so they are the whole meaning. The length is n + 1
 // by type: `same_as` at the foot of this file.
 //
-// Checked by proofs/append.cpp for each length by the compiler, by properties/append.hpp on engines.
-// Broken in the wild: bugs/slot_reused.hpp, bugs/key_written_into_every_layer.hpp.
+// Checked by the compiler at each length in proofs/append.cpp, on engines by properties/append.hpp.
+// Broken in the wild: bugs/slot_reused.hpp, bugs/key_written_into_every_layer.hpp,
+// bugs/ring_off_by_one_at_wrap.hpp.
 // Not said here: what a full cache does (capacity.hpp), what is stored of a key (position.hpp).
 #pragma once
 #include "cache.hpp"
@@ -28,7 +29,8 @@ constexpr Cache<Key, Value, Succ<N>> appendKV(Cache<Key, Value, N> const& c, K c
     auto const n = c.length();
     auto const grown = n + nat<1>;
     return {
-        .positions = tabulate(grown, [&](std::size_t i) { return i < n ? c.positions[i] : c.next; }),
+        .positions =
+            tabulate(grown, [&](std::size_t i) { return i < n ? c.positions[i] : c.next; }),
         .keys = tabulate(grown, [&](std::size_t i) { return i < n ? c.keys[i] : key; }),
         .values = tabulate(grown, [&](std::size_t i) { return i < n ? c.values[i] : value; }),
         .next = c.next + 1};

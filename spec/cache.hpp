@@ -12,7 +12,7 @@
 //
 // Not said here: how it grows (append.hpp), what it is read for (attention.hpp).
 #pragma once
-#include "extent.hpp"
+#include "seq.hpp"
 #include "theorem.hpp"
 
 #include <cstdint>

@@ -10,7 +10,7 @@
 // Dropping what a query could still see is legal too, but it is another attention: over the rows
 // that are left, with the positions that they had. It is never recomputing them from scratch.
 //
-// Broken in the wild: bugs/position_off_by_one_after_eviction.hpp, bugs/ring_off_by_one_at_wrap.hpp.
+// Broken in the wild: bugs/position_off_by_one_after_eviction.hpp.
 // Not said here: moving positions down afterwards (position.hpp).
 #pragma once
 #include "rollback.hpp"

@@ -16,7 +16,7 @@
 //
 // Not said here: which keys take part (window.hpp), where scores come from (attention.hpp).
 #pragma once
-#include "extent.hpp"
+#include "seq.hpp"
 
 #include <cmath>
 #include <cstdint>

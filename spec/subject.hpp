@@ -82,7 +82,8 @@ constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto const n = world.length();
     auto started = subject.prefill(subject.empty(), tokensOf(world, 0, n + nat<1>));
     auto forked = subject.fork(std::move(started.cache));
-    auto child = subject.rollback(subject.appendKV(std::move(forked.child), world.other(n + nat<1>)), n);
+    auto longer = subject.appendKV(std::move(forked.child), world.other(n + nat<1>));
+    auto child = subject.rollback(std::move(longer), n);
     auto parent = subject.evict(
         subject.appendKV(std::move(forked.parent), world.token(n + nat<1>)), nat<1>);
     auto last = subject.appendKV(std::move(child), world.other(n));

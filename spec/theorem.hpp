@@ -77,12 +77,14 @@ template <class Left, class Right>
 struct Equation {
     bool holds = true;
     bool isCount = false;
+    std::size_t compared = 0;  ///< pairs looked at; a claim that looked at none says nothing
     Place at;
     std::int64_t leftCount = 0, rightCount = 0;
     Left left{};
     Right right{};
 
     constexpr void numbers(Place where, std::int64_t l, std::int64_t r) {
+        ++compared;
         if (!holds || l == r) return;
         holds = false;
         isCount = true;
@@ -91,6 +93,7 @@ struct Equation {
         rightCount = r;
     }
     constexpr void scalars(Place where, Left const& l, Right const& r) {
+        ++compared;
         if (!holds || Agreement<Left, Right>::holds(l, r)) return;
         holds = false;
         at = where;

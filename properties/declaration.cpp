@@ -1,0 +1,228 @@
+#include "properties/declaration.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <vector>
+
+namespace kv::properties {
+
+namespace {
+
+using Complaint = std::optional<std::string>;
+
+// IEEE 754-2019, table 3.5: binary128 is the widest basic format.
+constexpr unsigned widestSignificand = 113;
+constexpr int smallestExponent = -16382;
+constexpr int largestExponent = 16384;
+
+struct Size {
+    std::string_view name;
+    std::size_t value;
+};
+
+Complaint zeroOrHuge(std::string_view prefix, Size size) {
+    if (size.value == 0)
+        return fmt::format("{}{} is 0; expected at least 1", prefix, size.name);
+    if (size.value > largestSize)
+        return fmt::format("{}{} is {}; expected at most {}", prefix, size.name, size.value,
+                           largestSize);
+    return std::nullopt;
+}
+
+Complaint huge(std::string_view prefix, Size size) {
+    return size.value == 0 ? std::nullopt : zeroOrHuge(prefix, size);
+}
+
+Complaint notFinite(std::string_view prefix, std::string_view name,
+                    std::vector<float> const& numbers) {
+    auto const bad =
+        std::find_if_not(numbers.begin(), numbers.end(), [](float x) { return std::isfinite(x); });
+    if (bad == numbers.end())
+        return std::nullopt;
+    return fmt::format("{}{}[{}] is {}; expected a finite number", prefix, name,
+                       bad - numbers.begin(), *bad);
+}
+
+Complaint badSizes(std::string_view at, LayerDeclaration const& layer) {
+    for (Size size : {Size{"queryHeads", layer.queryHeads}, Size{"kvHeads", layer.kvHeads},
+                      Size{"keyDim", layer.keyDim}, Size{"valueDim", layer.valueDim}})
+        if (auto complaint = zeroOrHuge(at, size))
+            return complaint;
+    for (Size size : {Size{"window", layer.window}, Size{"sinks", layer.sinks},
+                      Size{"retained", layer.retained}, Size{"rotaryDim", layer.rotaryDim}})
+        if (auto complaint = huge(at, size))
+            return complaint;
+    if (layer.queryHeads % layer.kvHeads != 0)
+        return fmt::format(
+            "{}kvHeads is {} and {}queryHeads is {}; expected queryHeads to be a "
+            "multiple of kvHeads",
+            at, layer.kvHeads, at, layer.queryHeads);
+    return std::nullopt;
+}
+
+Complaint badWindow(std::string_view at, LayerDeclaration const& layer, std::size_t capacity) {
+    if (layer.retained == 0)
+        return std::nullopt;
+    if (layer.window == 0 && layer.retained < capacity)
+        return fmt::format(
+            "{}retained is {} and {}window is 0, which shows all {} rows of "
+            "capacity; expected retained to be 0 or at least capacity",
+            at, layer.retained, at, capacity);
+    if (layer.retained < layer.window)
+        return fmt::format(
+            "{}retained is {} and {}window is {}; expected retained to be 0 or at "
+            "least window",
+            at, layer.retained, at, layer.window);
+    return std::nullopt;
+}
+
+Complaint badTables(std::string_view at, LayerDeclaration const& layer, std::size_t capacity) {
+    std::size_t const planes = layer.rotaryDim / 2;
+    if (layer.sine.size() != layer.cosine.size())
+        return fmt::format(
+            "{}cosine has {} numbers and {}sine has {}; expected as many sines as "
+            "cosines",
+            at, layer.cosine.size(), at, layer.sine.size());
+    if (layer.cosine.size() % planes != 0)
+        return fmt::format(
+            "{}cosine has {} numbers and {}rotaryDim is {}; expected [positions][{}]"
+            ", a multiple of {}",
+            at, layer.cosine.size(), at, layer.rotaryDim, planes, planes);
+    if (layer.cosine.size() / planes < capacity)
+        return fmt::format(
+            "{}cosine has {} positions and capacity is {}; expected a position for "
+            "each row of capacity",
+            at, layer.cosine.size() / planes, capacity);
+    return std::nullopt;
+}
+
+Complaint badRotation(std::string_view at, LayerDeclaration const& layer, std::size_t capacity,
+                      RotaryTables tables) {
+    bool const rotates = layer.rotaryLayout != RotaryLayout::none;
+    if (!rotates && layer.rotaryDim != 0)
+        return fmt::format(
+            "{}rotaryDim is {} and {}rotaryLayout is none; expected rotaryDim to "
+            "be 0",
+            at, layer.rotaryDim, at);
+    if (rotates && layer.rotaryDim == 0)
+        return fmt::format("{}rotaryDim is 0 and {}rotaryLayout is not none; expected at least 2",
+                           at, at);
+    if (layer.rotaryDim % 2 != 0)
+        return fmt::format("{}rotaryDim is {}; expected an even number, two components per plane",
+                           at, layer.rotaryDim);
+    if (layer.rotaryDim > layer.keyDim)
+        return fmt::format(
+            "{}rotaryDim is {} and {}keyDim is {}; expected rotaryDim to be at most "
+            "keyDim",
+            at, layer.rotaryDim, at, layer.keyDim);
+    if (rotates && tables == RotaryTables::declared)
+        return badTables(at, layer, capacity);
+    std::string_view const why =
+        rotates ? "the recording carries the rows it used" : "rotaryLayout is none";
+    for (Size size : {Size{"cosine", layer.cosine.size()}, Size{"sine", layer.sine.size()}})
+        if (size.value != 0)
+            return fmt::format("{}{} has {} numbers although {}; expected none", at, size.name,
+                               size.value, why);
+    return std::nullopt;
+}
+
+Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size_t capacity,
+                   RotaryTables tables) {
+    if (auto complaint = badSizes(at, layer))
+        return complaint;
+    if (!std::isfinite(layer.scale))
+        return fmt::format("{}scale is {}; expected a finite number", at, layer.scale);
+    if (auto complaint = badWindow(at, layer, capacity))
+        return complaint;
+    if (auto complaint = badRotation(at, layer, capacity, tables))
+        return complaint;
+    if (!layer.slopes.empty() && layer.slopes.size() != layer.queryHeads)
+        return fmt::format(
+            "{}slopes has {} numbers and {}queryHeads is {}; expected none or one "
+            "per query head",
+            at, layer.slopes.size(), at, layer.queryHeads);
+    if (auto complaint = notFinite(at, "cosine", layer.cosine))
+        return complaint;
+    if (auto complaint = notFinite(at, "sine", layer.sine))
+        return complaint;
+    return notFinite(at, "slopes", layer.slopes);
+}
+
+Complaint badNumerics(Numerics const& numerics) {
+    if (numerics.significandBits == 0 || numerics.significandBits > widestSignificand)
+        return fmt::format("numerics.significandBits is {}; expected 1 to {}",
+                           numerics.significandBits, widestSignificand);
+    if (numerics.minExponent >= numerics.maxExponent)
+        return fmt::format(
+            "numerics.minExponent is {} and numerics.maxExponent is {}; expected "
+            "minExponent to be smaller",
+            numerics.minExponent, numerics.maxExponent);
+    if (numerics.minExponent < smallestExponent)
+        return fmt::format("numerics.minExponent is {}; expected at least {}", numerics.minExponent,
+                           smallestExponent);
+    if (numerics.maxExponent > largestExponent)
+        return fmt::format("numerics.maxExponent is {}; expected at most {}", numerics.maxExponent,
+                           largestExponent);
+    // The largest term of a softmax is exp(0), which no engine may lose.
+    if (numerics.expFlushExponent > 0)
+        return fmt::format("numerics.expFlushExponent is {}; expected at most 0",
+                           numerics.expFlushExponent);
+    return std::nullopt;
+}
+
+Complaint repeatedVerb(std::vector<Verb> const& verbs) {
+    for (auto verb = verbs.begin(); verb != verbs.end(); ++verb) {
+        auto const first = std::find(verbs.begin(), verb, *verb);
+        if (first != verb)
+            return fmt::format("verbs[{}] and verbs[{}] are the same; expected each verb once",
+                               first - verbs.begin(), verb - verbs.begin());
+    }
+    return std::nullopt;
+}
+
+// A sum or a product of sizes that stops at the largest number instead of wrapping.
+std::size_t saturatingAdd(std::size_t a, std::size_t b) {
+    return b > std::size_t(-1) - a ? std::size_t(-1) : a + b;
+}
+std::size_t saturatingMultiply(std::size_t a, std::size_t b) {
+    return a != 0 && b > std::size_t(-1) / a ? std::size_t(-1) : a * b;
+}
+
+}  // namespace
+
+std::optional<std::string> contradiction(Declaration const& declaration, RotaryTables tables) {
+    for (Size size :
+         {Size{"sequences", declaration.sequences}, Size{"capacity", declaration.capacity}})
+        if (auto complaint = zeroOrHuge("", size))
+            return complaint;
+    if (auto complaint = repeatedVerb(declaration.verbs))
+        return complaint;
+    if (declaration.layers.empty())
+        return "layers is empty; expected at least one layer";
+    for (std::size_t i = 0; i < declaration.layers.size(); ++i)
+        if (auto complaint = badLayer(fmt::format("layers[{}].", i), declaration.layers[i],
+                                      declaration.capacity, tables))
+            return complaint;
+    if (elementsPerToken(declaration) > largestSize)
+        return fmt::format(
+            "layers describe more than {} elements per token, heads x dims of "
+            "keys, values and queries; expected at most that many",
+            largestSize);
+    return badNumerics(declaration.numerics);
+}
+
+std::size_t elementsPerToken(Declaration const& declaration) {
+    std::size_t elements = 0;
+    for (LayerDeclaration const& layer : declaration.layers) {
+        std::size_t const stored =
+            saturatingMultiply(layer.kvHeads, saturatingAdd(layer.keyDim, layer.valueDim));
+        std::size_t const asked = saturatingMultiply(layer.queryHeads, layer.keyDim);
+        elements = saturatingAdd(elements, saturatingAdd(stored, asked));
+    }
+    return elements;
+}
+
+}  // namespace kv::properties

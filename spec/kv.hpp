@@ -1,0 +1,37 @@
+// kv: the whole specification, in reading order.
+//
+// A cache operation is an equation. Each header below is one verb or one idea: prose, definition,
+// theorems, one example that the compiler checks. Read them in this order, or include this file.
+#pragma once
+
+// What lengths, sequences, statements and numbers are.
+#include "extent.hpp"    // a length is a type or a number
+#include "seq.hpp"       // n things, made by an index function
+#include "theorem.hpp"   // a sentence, and the equation it stands for
+#include "scalar.hpp"    // what a number must be able to do; sum, dot, softmaxMean
+
+// What a cache is, and how it grows.
+#include "cache.hpp"     // rows of past tokens, oldest first
+#include "append.hpp"    // one more token
+#include "capacity.hpp"  // what does not fit is refused
+
+// What it is read for.
+#include "rotation.hpp"  // a key is turned by its position
+#include "position.hpp"  // where a token stands; shift
+#include "heads.hpp"     // query heads share kv heads
+#include "window.hpp"    // which keys a query sees
+#include "attention.hpp" // what every shortcut must equal
+#include "decode.hpp"    // one query through the cache
+#include "prefill.hpp"   // many tokens at once
+#include "layers.hpp"    // the whole model
+
+// How it is taken back, continued twice, and forgotten.
+#include "rollback.hpp"  // the newest rows
+#include "fork.hpp"      // one past, two futures
+#include "evict.hpp"     // the oldest rows
+
+// What an engine is measured by.
+#include "numerics.hpp"   // what it declares
+#include "enclosure.hpp"  // what it may then compute
+#include "subject.hpp"    // the spec as what is judged
+#include "laws.hpp"       // every theorem, under its verb

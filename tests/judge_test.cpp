@@ -1,0 +1,185 @@
+// judge_test: our engine holds, every bug is convicted under its own name, and nothing else is.
+#include "oracle/engines/ours.hpp"
+#include "properties/check.hpp"
+#include "properties/spelling.hpp"
+#include "properties/values.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace kv::tests {
+
+namespace {
+
+using namespace properties;
+
+CheckReport checked(Candidate const& candidate, std::size_t cases, std::uint64_t seed = 1) {
+    CheckOptions options;
+    options.cases = cases;
+    options.seed = seed;
+    return check(candidate, options);
+}
+
+void printPairs(Coverage const& c) {
+    for (std::size_t a = 0; a < c.pairs.size(); ++a) {
+        std::string line = fmt::format("  {:9}", nameOf(everyVerb[a]));
+        for (std::size_t count : c.pairs[a]) line += fmt::format(" {:7}", count);
+        fmt::print("{}\n", line);
+    }
+}
+
+TEST(Judge, our_engine_holds_and_every_pair_of_verbs_is_tried) {
+    auto const report = checked(oracle::ours("contiguous"), 10000);
+    if (report.violation)
+        FAIL() << report.violation->law << " at " << report.violation->where << ": got "
+               << report.violation->got << ", want " << report.violation->want << "\n"
+               << brief(report.violation->trace);
+    for (auto const& law : report.laws) EXPECT_EQ(law.outcome, Outcome::held) << law.law;
+    std::size_t least = report.coverage.steps;
+    for (auto const& row : report.coverage.pairs)
+        for (std::size_t count : row) least = std::min(least, count);
+    EXPECT_GE(least, 100u) << "some ordered pair of verbs is rarely tried";
+    EXPECT_GT(report.coverage.casesWithProbe, report.coverage.cases / 4);
+    EXPECT_EQ(report.coverage.vacuousOutputs, 0u);
+    fmt::print("{} cases, {} verbs, {} refused, {} cases with a probe\n", report.coverage.cases,
+               report.coverage.steps, report.coverage.refusals, report.coverage.casesWithProbe);
+    printPairs(report.coverage);
+}
+
+TEST(Judge, every_bug_is_convicted_under_its_own_law_by_a_short_trace) {
+    bugs::forEachBug([]<class Bug>(Bug const&) {
+        SCOPED_TRACE(std::string(Bug::name));
+        Candidate const candidate = oracle::ours<Bug>(std::string(Bug::name));
+        for (std::uint64_t seed : {1, 2}) {
+            auto const report = checked(candidate, 2000, seed);
+            ASSERT_TRUE(report.violation) << "the bug lives";
+            auto const& violation = *report.violation;
+            EXPECT_EQ(violation.law, Bug::theorem);
+            EXPECT_LE(violation.trace.steps.size(), 6u) << brief(violation.trace);
+            fmt::print("{:36} {:30} {} cases, {}\n", Bug::name, violation.law,
+                       report.casesToFailure, brief(violation.trace));
+            // The same trace convicts again, and it convicts the bug and not the engine.
+            Coverage coverage;
+            auto const again = judge(*candidate.make(report.setup), violation.trace, coverage);
+            ASSERT_TRUE(again);
+            EXPECT_EQ(again->where, violation.where);
+            EXPECT_EQ(again->got, violation.got);
+            EXPECT_FALSE(judge(*oracle::ours("contiguous").make(report.setup), violation.trace,
+                               coverage));
+        }
+    });
+}
+
+// A theorem that were blinded (both sides the same expression) would stop here to kill its bug.
+TEST(Judge, every_bug_breaks_the_claim_of_its_law) {
+    bugs::forEachBug([]<class Bug>(Bug const&) {
+        SCOPED_TRACE(std::string(Bug::name));
+        bool isKilled = false;
+        for (properties::Setup const& setup : standardSetups("bug")) {
+            auto const results =
+                conformance([&] { return oracle::ours<Bug>("bug").make(setup); },
+                            std::string(Bug::theorem));
+            ASSERT_EQ(results.size(), 1u);
+            isKilled = isKilled || results[0].outcome == Outcome::violated;
+        }
+        EXPECT_TRUE(isKilled) << Bug::theorem << " is blind to it";
+    });
+}
+
+/// Our engine with one answer replaced.
+class Spoiled : public oracle::Ours<> {
+   public:
+    enum class How : std::uint8_t { refusesAll, answersNan, forgetsSign, offByOneUlp, readsTooMuch };
+    Spoiled(Setup const& setup, How how) : Ours(setup), how_(how) {}
+
+    Answer append(SequenceId s, Tokens const& tokens) override {
+        if (how_ == How::refusesAll) return Answer::refused("never");
+        return Ours::append(s, tokens);
+    }
+    Answer attend(SequenceId s, Tokens const& tokens, Outputs& outputs) override {
+        auto const answer = Ours::attend(s, tokens, outputs);
+        if (!answer) return answer;
+        float& first = outputs.front().front();
+        if (how_ == How::answersNan) first = std::numeric_limits<float>::quiet_NaN();
+        if (how_ == How::offByOneUlp) first = std::nextafter(first, std::numeric_limits<float>::max());
+        return answer;
+    }
+    Answer observe(SequenceId s, Content& content) override {
+        auto const answer = Ours::observe(s, content);
+        if (!answer || content.length == 0) return answer;
+        auto& layer = content.layers.front();
+        if (how_ == How::forgetsSign) layer.values.front() = std::abs(layer.values.front());
+        if (how_ == How::readsTooMuch) {
+            layer.keys.push_back(0);
+            layer.positions.push_back(layer.positions.back() + 1);
+        }
+        return answer;
+    }
+
+   private:
+    How how_;
+};
+
+TEST(Judge, wrong_answers_are_convicted) {
+    using How = Spoiled::How;
+    for (How how : {How::refusesAll, How::answersNan, How::forgetsSign, How::offByOneUlp,
+                    How::readsTooMuch}) {
+        Candidate const candidate{
+            "spoiled",
+            [how](properties::Setup const& setup) { return std::make_unique<Spoiled>(setup, how); },
+            {}};
+        auto const report = checked(candidate, 2000);
+        ASSERT_TRUE(report.violation) << int(how);
+        EXPECT_LE(report.violation->trace.steps.size(), 3u) << brief(report.violation->trace);
+    }
+}
+
+TEST(Judge, an_engine_with_few_verbs_is_told_what_was_not_reachable) {
+    auto setup = standardSetups("few").front();
+    setup.declaration.verbs = {Verb::append, Verb::observe};
+    Candidate few = oracle::ours("few");
+    few.fixed = setup.declaration;
+    auto const report = checked(few, 500);
+    EXPECT_FALSE(report.violation);
+    EXPECT_GT(report.count(Outcome::notReachable), 8u);
+    for (auto const& law : report.laws)
+        EXPECT_EQ(law.outcome == Outcome::notReachable, !law.why.empty() && law.inputs == 0)
+            << law.law;
+}
+
+TEST(Values, paint_names_its_place) {
+    auto const declaration = standardSetups("paint").front().declaration;
+    Values const values{Family::painted, 0, {}};
+    auto const rows = ValueSource(declaration, values).rows(1, {.serial = 5});
+    EXPECT_EQ(provenance(declaration, rows.keys[0]), "key of token 5, layer 1, head 0, component 0");
+    EXPECT_EQ(provenance(declaration, rows.values[1]),
+              "value of token 5, layer 1, head 0, component 1");
+    EXPECT_EQ(provenance(declaration, -3), std::nullopt);
+}
+
+TEST(Values, keys_and_values_differ_and_repeat_exactly) {
+    auto const declaration = standardSetups("values").front().declaration;
+    for (Family family : {Family::painted, Family::oneHot, Family::mean, Family::sampled}) {
+        Values const values{family, 7, {}};
+        ValueSource const source(declaration, values);
+        EXPECT_EQ(source.rows(0, {.serial = 3}), source.rows(0, {.serial = 3}));
+        EXPECT_NE(source.rows(0, {.serial = 3}).values, source.rows(0, {.serial = 4}).values);
+        EXPECT_NE(source.rows(0, {.serial = 3}).keys, source.rows(1, {.serial = 3}).keys);
+    }
+}
+
+TEST(Values, drawing_is_reproducible_and_legal) {
+    auto const candidate = oracle::ours("contiguous");
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        auto const a = drawn(candidate, seed, 50), b = drawn(candidate, seed, 50);
+        EXPECT_EQ(a.trace, b.trace);
+        EXPECT_EQ(a.setup.declaration, b.setup.declaration);
+        EXPECT_NO_THROW(candidate.make(a.setup));
+        for (auto const& less : smaller(a, candidate))
+            EXPECT_LE(less.trace.steps.size(), a.trace.steps.size());
+    }
+}
+
+}  // namespace
+
+}  // namespace kv::tests
