@@ -1,0 +1,448 @@
+// verify_small_test: what the real recording does not have.
+//
+// A small recording is made by the spec itself: three layers that differ in window, position and
+// storage, two sequences, prefills, appends of one and of several tokens. It holds, and it breaks
+// where it is damaged. Then tensors are taken away one after the other, and the report must say
+// what each of them costs.
+#include "tests/recording.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <random>
+
+namespace kv::tests {
+namespace {
+
+using oracle::VerifyOutcome;
+using oracle::VerifyReport;
+
+/// Updates of the small recording: which sequence, how many tokens, as one chunk or one by one.
+struct Chunk {
+    Verb verb;
+    std::size_t sequence, count;
+};
+constexpr Chunk chunks[] = {{Verb::prefill, 0, 5}, {Verb::prefill, 1, 2}, {Verb::append, 0, 1},
+                            {Verb::append, 1, 3},  {Verb::append, 0, 1},  {Verb::prefill, 0, 4},
+                            {Verb::append, 1, 1}};
+constexpr std::size_t rotaryDim = 4, windowed = 0, raw = 1, slanted = 2;
+
+/// 0: a window with a sink in a ring, half of the head rotates. 1: stored raw, interleaved.
+/// 2: no rotation, slopes, one kv head for each query head.
+std::vector<LayerDeclaration> smallLayers() {
+    LayerDeclaration layer{.queryHeads = 4,
+                           .kvHeads = 2,
+                           .keyDim = 6,
+                           .valueDim = 5,
+                           .scale = 1,
+                           .window = 3,
+                           .sinks = 1,
+                           .retained = 4,
+                           .keyStorage = KeyStorage::rotated,
+                           .rotaryLayout = RotaryLayout::halfSplit,
+                           .rotaryDim = rotaryDim,
+                           .cosine = {},
+                           .sine = {},
+                           .slopes = {}};
+    std::vector<LayerDeclaration> layers(3, layer);
+    layers[raw].window = layers[raw].sinks = layers[raw].retained = 0;
+    layers[raw].keyDim = rotaryDim;
+    layers[raw].keyStorage = KeyStorage::raw;
+    layers[raw].rotaryLayout = RotaryLayout::interleaved;
+    layers[slanted] = {.queryHeads = 2, .kvHeads = 2, .keyDim = 3, .valueDim = 2, .scale = 1,
+                       .window = 0, .sinks = 0, .retained = 0,
+                       .keyStorage = KeyStorage::rotated, .rotaryLayout = RotaryLayout::none,
+                       .rotaryDim = 0, .cosine = {}, .sine = {}, .slopes = {-1, -2}};
+    return layers;
+}
+
+/// Makes the recording, layer by layer and update by update, with the text of the spec in f32.
+class Maker {
+   public:
+    Recorded make() {
+        r_.file.file = "small.trace";
+        r_.file.tensors = "small.safetensors";
+        r_.file.declaration = {.engine = "spec", .sequences = 2, .capacity = 16,
+                               .verbs = {Verb::append, Verb::prefill},
+                               .layers = smallLayers(), .numerics = numericsF32};
+        r_.file.layerIndices = {2, 3, 5};
+        r_.file.frequencies = "frequencies";
+        r_.tensors["frequencies"] = {{2}, {1, 1 / float(3)}};
+        for (std::size_t u = 0; u < std::size(chunks); ++u) {
+            auto const& [verb, sequence, count] = chunks[u];
+            r_.file.updates.push_back({verb, sequence, count, {}, u + 2});
+            for (std::size_t l = 0; l < r_.file.declaration.layers.size(); ++l) update(u, l);
+        }
+        return std::move(r_);
+    }
+
+   private:
+    struct Kept {
+        std::vector<std::vector<float>> keys, turned, values;
+    };
+
+    float number() { return float(int(random_() % 4001) - 2000) / 1024; }
+    std::vector<float> numbers(std::size_t count) {
+        std::vector<float> out(count);
+        for (float& x : out) x = number();
+        return out;
+    }
+    std::string store(Site at, std::string const& what, Tensor tensor) {
+        auto const name = fmt::format("{}/{}/{}", at.step, at.layer, what);
+        r_.tensors[name] = std::move(tensor);
+        return name;
+    }
+
+    /// The rows of angles as the layer's tensor has them: a number per plane, or per component.
+    Tensor angles(LayerDeclaration const& d, std::size_t first, std::size_t count,
+                  float (*f)(float)) {
+        bool const perPlane = d.keyStorage == KeyStorage::rotated;
+        std::size_t const width = perPlane ? rotaryDim / 2 : d.keyDim;
+        Tensor out{{count, width}, {}};
+        auto const& w = r_.tensors["frequencies"].values;
+        for (std::size_t i = 0; i < count; ++i)
+            for (std::size_t c = 0; c < width; ++c)
+                out.values.push_back(f(float(first + i) * w[perPlane ? c : c / 2]));
+        return out;
+    }
+
+    std::vector<float> turn(LayerDeclaration const& d, std::vector<float> row, float const* cosine,
+                            float const* sine) {
+        bool const halves = d.rotaryLayout == RotaryLayout::halfSplit;
+        for (std::size_t h = 0; h < row.size() / d.keyDim; ++h)
+            for (std::size_t p = 0; p < d.rotaryDim / 2; ++p) {
+                float& x = row[h * d.keyDim + (halves ? p : 2 * p)];
+                float& y = row[h * d.keyDim + (halves ? p + d.rotaryDim / 2 : 2 * p + 1)];
+                std::size_t const column = halves ? p : 2 * p;
+                float const c = cosine[column], s = sine[column], a = x, b = y;
+                x = a * c - b * s;
+                y = a * s + b * c;
+            }
+        return row;
+    }
+
+    /// The rows of one update in one layer.
+    struct Fresh {
+        Tensor rawKeys, keys, rawQueries, queries, values, cosine, sine;
+    };
+    Fresh rows(LayerDeclaration const& d, std::size_t count, Kept& kept) {
+        std::size_t const first = kept.values.size();
+        Tensor const keys{{count, d.kvHeads, d.keyDim}, {}};
+        Tensor const queries{{count, d.queryHeads, d.keyDim}, {}};
+        Fresh fresh{keys, keys, queries, queries, {{count, d.kvHeads, d.valueDim}, {}},
+                    angles(d, first, count, std::cos), angles(d, first, count, std::sin)};
+        auto const add = [](Tensor& t, std::vector<float> const& row) {
+            t.values.insert(t.values.end(), row.begin(), row.end());
+        };
+        for (std::size_t i = 0; i < count; ++i) {
+            auto const key = numbers(d.kvHeads * d.keyDim);
+            auto const query = numbers(d.queryHeads * d.keyDim);
+            float const* c = fresh.cosine.values.data() + i * fresh.cosine.shape[1];
+            float const* s = fresh.sine.values.data() + i * fresh.sine.shape[1];
+            kept.values.push_back(numbers(d.kvHeads * d.valueDim));
+            kept.turned.push_back(turn(d, key, c, s));
+            kept.keys.push_back(d.keyStorage == KeyStorage::raw ? key : kept.turned.back());
+            add(fresh.rawKeys, key);
+            add(fresh.keys, kept.turned.back());
+            add(fresh.rawQueries, query);
+            add(fresh.queries, turn(d, query, c, s));
+            add(fresh.values, kept.values.back());
+        }
+        return fresh;
+    }
+
+    void update(std::size_t u, std::size_t l) {
+        auto const& d = r_.file.declaration.layers[l];
+        Site const at{u, l};
+        Kept& kept = kept_[{chunks[u].sequence, l}];
+        std::size_t const first = kept.values.size();
+        Fresh const fresh = rows(d, chunks[u].count, kept);
+        LayerTensors names;
+        names.queryRaw = store(at, "queryRaw", fresh.rawQueries);
+        names.query = store(at, "query", fresh.queries);
+        names.keyRaw = store(at, "keyRaw", fresh.rawKeys);
+        names.key = store(at, "key", fresh.keys);
+        names.value = store(at, "value", fresh.values);
+        if (d.rotaryDim > 0) {
+            names.cosine = store(at, "cosine", fresh.cosine);
+            names.sine = store(at, "sine", fresh.sine);
+        }
+        names.output = store(at, "output", attend(d, kept, fresh.queries, first));
+        // Whole at every second update; elsewhere setCache puts a digest in the place of the text.
+        bool const isWhole = u % 2 == 0;
+        (isWhole ? names.cacheKey : names.cacheKeySha256) = fmt::format("{}/{}/cacheKey", u, l);
+        (isWhole ? names.cacheValue : names.cacheValueSha256) =
+            fmt::format("{}/{}/cacheValue", u, l);
+        r_.file.updates[u].layers.push_back(names);
+        r_.setCache(at, Half::key, returned(d, {{d.kvHeads, d.keyDim}, kept.keys}));
+        r_.setCache(at, Half::value, returned(d, {{d.kvHeads, d.valueDim}, kept.values}));
+    }
+
+    /// A ring returns its pinned sinks and what it still holds.
+    static CacheRows returned(LayerDeclaration const& d, CacheRows cache) {
+        auto& rows = cache.rows;
+        std::size_t const room = d.sinks + d.retained;
+        if (d.retained > 0 && rows.size() > room)
+            rows.erase(rows.begin() + std::ptrdiff_t(d.sinks),
+                       rows.end() - std::ptrdiff_t(d.retained));
+        return cache;
+    }
+
+    Tensor attend(LayerDeclaration const& d, Kept const& kept, Tensor const& queries,
+                  std::size_t first) {
+        auto layer = properties::layerOf<float>(d, numericsF32);
+        layer.position.layout = RotaryLayout::none;
+        auto const lifted = [&](auto const& rows, std::size_t dim) {
+            return tabulate(rows.size(), [&](std::size_t i) {
+                return properties::lift<float>(rows[i], {d.kvHeads, dim}, numericsF32);
+            });
+        };
+        auto const keys = lifted(kept.turned, d.keyDim), values = lifted(kept.values, d.valueDim);
+        RowShape const shape{d.queryHeads, d.keyDim};
+        Tensor out{{queries.shape[0], d.queryHeads, d.valueDim}, {}};
+        for (std::size_t i = 0; i < queries.shape[0]; ++i) {
+            auto const row = attendRows(
+                layer, Position(first + i),
+                properties::lift<float>(properties::rowAt(queries.values, shape, i), shape,
+                                        numericsF32),
+                Rows{keys.size(), [](std::size_t j) { return Position(j); },
+                     [&](std::size_t j) -> auto const& { return keys[j]; },
+                     [&](std::size_t j) -> auto const& { return values[j]; },
+                     [&](Sight const& s) { return layer.mask.sees(s); }});
+            for (std::size_t h = 0; h < row.size(); ++h)
+                for (std::size_t c = 0; c < row[h].size(); ++c) out.values.push_back(row[h][c]);
+        }
+        return out;
+    }
+
+    Recorded r_;
+    std::map<std::pair<std::size_t, std::size_t>, Kept> kept_;
+    std::mt19937 random_{1};
+};
+
+Recorded const& small() {
+    static Recorded const recorded = Maker().make();
+    return recorded;
+}
+
+/// That law broke there, and the story holds these words.
+void expectStory(Recorded const& r, std::string const& law, std::size_t step,
+                 std::string const& words) {
+    auto const report = r.verify();
+    auto const* found = report.find(law);
+    ASSERT_TRUE(found->first) << law << " holds\n" << print(report);
+    EXPECT_EQ(found->first->place.step, step) << print(report, *found);
+    EXPECT_NE(found->first->what.find(words), std::string::npos) << print(report, *found);
+}
+
+TEST(VerifySmall, windows_rings_slopes_and_two_sequences_hold) {
+    auto const report = small().verify();
+    EXPECT_TRUE(report.holds()) << print(report);
+    for (auto const& law : report.laws) EXPECT_EQ(law.outcome, VerifyOutcome::held) << law.name;
+    EXPECT_EQ(report.tokens, 17u);
+    EXPECT_EQ(report.find("fullAttention_causal")->places, 9u);  // three prefills, three layers
+    EXPECT_EQ(report.find("position_append_is_next")->places, 14u);  // two layers rotate
+}
+
+TEST(VerifySmall, a_contracted_rotation_is_held_in_an_interval) {
+    Recorded r = small();
+    r.file.declaration.numerics.rotation = RotationRounding::contracted;
+    auto const report = r.verify();
+    EXPECT_TRUE(report.holds()) << print(report);
+    EXPECT_GT(report.interval, small().verify().interval);
+    EXPECT_LT(report.bitwise, small().verify().bitwise);
+    // The last bit is open then, and the others are not.
+    float& x = r.head({2, windowed}, &LayerTensors::key, 0, 1)[0];
+    x = -x;
+    expectStory(r, "position_storage_agrees", 2, "one bit of the key of token 5");
+}
+
+TEST(VerifySmall, a_window_one_key_off) {
+    // The engine shows three keys and the sink; two and four are declared, without a ring.
+    Recorded r = small();
+    r.file.declaration.layers[windowed].window = 2;
+    r.file.declaration.layers[windowed].retained = 0;
+    for (auto& update : r.file.updates)
+        for (auto name : {&LayerTensors::cacheKey, &LayerTensors::cacheValue,
+                          &LayerTensors::cacheKeySha256, &LayerTensors::cacheValueSha256})
+            update.layers[windowed].*name = {};
+    expectStory(r, "window_eq_masked_full", 0, "row 1, which the window hides, is seen");
+    r.file.declaration.layers[windowed].window = 4;
+    expectStory(r, "window_eq_masked_full", 0, "is not seen: the window is one key short");
+}
+
+TEST(VerifySmall, a_ring_that_lost_what_its_window_shows) {
+    Recorded r = small();
+    Tensor& cache = r.tensor({4, windowed}, &LayerTensors::cacheKey);
+    ASSERT_EQ(cache.shape[0], 5u);  // the sink and four rows
+    cache.shape[0] = 3;
+    cache.values.resize(3 * 2 * 6);
+    expectStory(r, "appendKV_length", 4, "the cache has the wrong length");
+}
+
+TEST(VerifySmall, declarations_that_do_not_fit) {
+    Recorded r = small();
+    r.file.declaration.layers[raw].keyStorage = KeyStorage::rotated;
+    expectStory(r, "appendKV_last_key", 0, "row 1 holds the key before its rotation");
+    r = small();
+    r.file.declaration.layers[raw].rotaryLayout = RotaryLayout::halfSplit;
+    expectStory(r, "position_append_is_next", 0, "the two components of plane 0");
+    r = small();
+    r.file.declaration.layers[windowed].rotaryLayout = RotaryLayout::interleaved;
+    expectStory(r, "position_storage_agrees", 0, "the key of token 1 are not as turned");
+    r = small();
+    r.file.declaration.layers[slanted].slopes = {};
+    expectStory(r, "prefill_eq_appends", 0, "no plain accident");
+}
+
+TEST(VerifySmall, sequences_are_not_mixed_up) {
+    Recorded r = small();
+    std::swap(r.file.updates[4].sequence, r.file.updates[3].sequence);
+    EXPECT_FALSE(r.verify().holds());
+    r = small();
+    r.tensor({6, slanted}, &LayerTensors::output) = r.tensor({4, slanted}, &LayerTensors::output);
+    expectStory(r, "decodeWithCache_eq_fullAttention", 6, "");
+    EXPECT_EQ(r.verify().find("decodeWithCache_eq_fullAttention")->first->place.sequence, 1u);
+}
+
+/// Names a law, or none, and how many of its places are lost.
+struct Cost {
+    Member member;
+    std::string name;
+    std::map<std::string, std::size_t> lost;
+};
+
+TEST(VerifySmall, each_missing_tensor_costs_what_the_report_says) {
+    std::map<std::string, std::size_t> const outputs{
+        {"heads_gqa_eq_repeated", 14}, {"window_eq_masked_full", 21},
+        {"fullAttention_causal", 9},   {"prefill_eq_appends", 9},
+        {"decodeWithCache_eq_fullAttention", 12}};
+    auto const with = [](std::map<std::string, std::size_t> a,
+                         std::map<std::string, std::size_t> const& b) {
+        a.insert(b.begin(), b.end());
+        return a;
+    };
+    std::map<std::string, std::size_t> const turned{{"position_storage_agrees", 14}};
+    std::map<std::string, std::size_t> const angles{{"position_append_is_next", 14},
+                                                    {"position_storage_agrees", 28}};
+    for (auto const& [member, name, lost] : std::vector<Cost>{
+             {&LayerTensors::queryRaw, "queryRaw", turned},
+             {&LayerTensors::query, "query", with(turned, outputs)},
+             {&LayerTensors::cosine, "cosine", angles},
+             {&LayerTensors::sine, "sine", angles},
+             {&LayerTensors::output, "output", outputs}}) {
+        Recorded r = small();
+        for (auto& update : r.file.updates)
+            for (auto& layer : update.layers) layer.*member = {};
+        auto const report = r.verify();
+        EXPECT_TRUE(report.holds()) << name << "\n" << print(report);
+        for (auto const& law : report.laws) {
+            std::size_t const cost = lost.contains(law.name) ? lost.at(law.name) : 0;
+            EXPECT_EQ(law.places - law.reached, cost) << name << " " << law.name;
+            EXPECT_EQ(law.missing.contains(name), cost > 0) << name << " " << law.name;
+            EXPECT_EQ(law.outcome, cost == law.places ? VerifyOutcome::notReachable
+                                                      : VerifyOutcome::held)
+                << name << " " << law.name;
+        }
+    }
+}
+
+TEST(VerifySmall, a_missing_row_is_taken_from_the_cache_that_shows_it) {
+    // Without `value`, the whole caches still give the rows, but nothing says which were new.
+    Recorded r = small();
+    for (auto& update : r.file.updates)
+        for (auto& layer : update.layers) layer.value = {};
+    auto const report = r.verify();
+    EXPECT_TRUE(report.holds()) << print(report);
+    EXPECT_EQ(report.find("appendKV_last_value")->outcome, VerifyOutcome::notReachable);
+    EXPECT_EQ(report.find("appendKV_last_value")->missing.at("value"), 21u);
+    auto const& decode = *report.find("decodeWithCache_eq_fullAttention");
+    EXPECT_EQ(decode.outcome, VerifyOutcome::held);
+    EXPECT_LT(decode.reached, decode.places);
+    EXPECT_NE(print(report).find("missing   value: "), std::string::npos);
+}
+
+TEST(VerifySmall, caches_and_frequencies_may_be_missing_too) {
+    Recorded r = small();
+    r.file.frequencies = {};
+    for (auto& update : r.file.updates)
+        for (auto& layer : update.layers)
+            layer.cacheKey = layer.cacheValue = layer.cacheKeySha256 = layer.cacheValueSha256 = {};
+    auto const report = r.verify();
+    EXPECT_TRUE(report.holds());
+    EXPECT_EQ(report.find("position_append_is_next")->missing.at("frequencies"), 14u);
+    for (auto const* law : {"appendKV_length", "appendKV_last_key", "appendKV_last_value",
+                            "appendKV_prefix", "position_append_is_next"})
+        EXPECT_EQ(report.find(law)->outcome, VerifyOutcome::notReachable) << law;
+    EXPECT_EQ(report.find("position_storage_agrees")->outcome, VerifyOutcome::held);
+    // A recording with nothing in it is no recording that holds.
+    for (auto& update : r.file.updates)
+        for (auto& layer : update.layers) layer = {};
+    EXPECT_FALSE(r.verify().holds());
+}
+
+TEST(VerifySmall, an_interval_as_wide_as_the_data_is_vacuous) {
+    Recorded r = small();
+    r.file.declaration.numerics.normRoundings = 1u << 23;
+    auto const report = r.verify();
+    EXPECT_FALSE(report.holds());
+    for (auto const* law : {"decodeWithCache_eq_fullAttention", "prefill_eq_appends"}) {
+        EXPECT_EQ(report.find(law)->outcome, VerifyOutcome::vacuous) << law;
+        EXPECT_NE(report.find(law)->note.find("declare more"), std::string::npos);
+    }
+    EXPECT_EQ(report.find("appendKV_prefix")->outcome, VerifyOutcome::held);
+    // So is a row of angles that would fit two positions.
+    r = small();
+    r.file.declaration.numerics.expUlps = 1u << 22;
+    EXPECT_EQ(r.verify().find("position_append_is_next")->outcome, VerifyOutcome::vacuous);
+    EXPECT_NE(r.verify().find("position_append_is_next")->note.find("not established"),
+              std::string::npos);
+}
+
+TEST(VerifySmall, a_slow_plane_alone_leaves_the_position_open_and_says_so) {
+    Recorded r = small().only(windowed);
+    auto const& numerics = r.file.declaration.numerics;
+    float const slow = float(std::ldexp(1.0, numerics.minExponent));
+    r.tensors["frequencies"].values[1] = slow;
+    for (std::size_t u = 0; u < r.file.updates.size(); ++u) {
+        auto& names = r.named({u, 0});
+        names.keyRaw = names.queryRaw = {};
+        for (std::size_t i = 0; i < r.file.updates[u].count; ++i) {
+            r.row({u, 0}, &LayerTensors::cosine, i)[1] = 1;
+            r.row({u, 0}, &LayerTensors::sine, i)[1] = 0;
+        }
+    }
+    auto const report = r.verify();
+    EXPECT_EQ(report.find("position_append_is_next")->outcome, VerifyOutcome::held);
+    EXPECT_NE(report.find("position_append_is_next")->note.find(
+                  "position not established in plane 1 of layer 2"),
+              std::string::npos)
+        << print(report);
+}
+
+TEST(VerifySmall, a_violation_is_five_lines_and_the_same_in_json) {
+    Recorded r = small();
+    float& x = r.head({4, windowed}, &LayerTensors::cacheKey, 2, 1)[3];
+    x = std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) ^ 1u);
+    auto const report = r.verify();
+    auto const& law = *report.find("appendKV_prefix");
+    auto const text = print(report, law);
+    EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 5) << text;
+    for (auto const* words :
+         {"appendKV_prefix: every earlier row is kept", "step 4, layer 2, row 2, head 1",
+          "component 3: one bit of row 2 differs", "got ", "want ", "small.trace:6",
+          "4/0/cacheKey in small.safetensors", "kvspec verify small.trace"})
+        EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
+    auto const json = toJson(report);
+    EXPECT_EQ(json["holds"], false);
+    EXPECT_EQ(json["laws"].size(), report.laws.size());
+    EXPECT_EQ(json["laws"][3]["law"], "appendKV_prefix");
+    EXPECT_EQ(json["laws"][3]["outcome"], "violated");
+    EXPECT_EQ(json["laws"][3]["first"]["place"]["component"], 3);
+    EXPECT_EQ(print(report, *report.find("appendKV_length")), "");
+}
+
+}  // namespace
+}  // namespace kv::tests
