@@ -1,0 +1,369 @@
+// The command `kvspec`: parse what was typed, call the room that does it, answer an exit code.
+//
+// Exit codes: 0 held, 1 violated, 2 bad input or usage, 3 could have shown too little.
+#include "oracle/catalog.hpp"
+#include "oracle/engines/ours.hpp"
+#include "oracle/replay.hpp"
+#include "oracle/report.hpp"
+#include "oracle/verify.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <rapidcheck/detail/Configuration.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#ifndef KVSPEC_VERSION
+#define KVSPEC_VERSION "without a version"
+#endif
+
+namespace kv::oracle {
+
+namespace {
+
+#ifdef __clang__
+constexpr std::string_view compiler = __VERSION__;
+#else
+constexpr std::string_view compiler = "g++ " __VERSION__;
+#endif
+
+/// No engine is checked at more cases a second than this; with it a budget alone sets the cases.
+constexpr std::size_t mostCasesPerSecond = 20000;
+constexpr std::size_t mostCases = std::numeric_limits<int>::max();
+constexpr std::size_t mostSeconds = 24 * 3600;
+
+void say(std::string const& text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+void complain(std::string_view text) { fmt::print(stderr, "kvspec: {}\n", printable(text)); }
+
+/// A bar on the last line of a terminal; nothing where stderr is no terminal.
+class ProgressBar {
+   public:
+    void show(properties::Progress const& progress) {
+        auto const now = std::chrono::steady_clock::now();
+        if (!isTerminal_ || now - last_ < std::chrono::milliseconds(100)) return;
+        last_ = now;
+        std::size_t const filled = progress.of > 0 ? width * progress.done / progress.of : 0;
+        fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {} of {} cases", "", filled, "", width - filled,
+                   progress.done, progress.of);
+        std::fflush(stderr);
+        isShown_ = true;
+    }
+    void clear() {
+        if (isShown_) fmt::print(stderr, "\r\x1b[K");
+        isShown_ = false;
+    }
+
+   private:
+    static constexpr std::size_t width = 40;
+    bool const isTerminal_ = isatty(STDERR_FILENO) != 0;
+    bool isShown_ = false;
+    std::chrono::steady_clock::time_point last_{};
+};
+
+/// A file for a report. It is opened before the check, so that a wrong path costs no run.
+class ReportFile {
+   public:
+    explicit ReportFile(std::string path) : path_(std::move(path)) {
+        if (path_.empty()) return;
+        stream_.open(path_, std::ios::binary);
+        if (!stream_)
+            throw BadArgument(path_ + " cannot be written; expected a file in a directory that "
+                                      "exists");
+    }
+    void write(std::string const& text) {
+        if (path_.empty()) return;
+        stream_ << text << std::flush;
+        if (!stream_) throw BadArgument(path_ + " could not be written to its end");
+    }
+
+   private:
+    std::string path_;
+    std::ofstream stream_;
+};
+
+std::string jsonText(OrderedJson const& json) {
+    return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
+}
+
+struct CheckArguments {
+    std::string engine, law, json, junit;
+    std::string save = "kvspec-out";
+    std::optional<std::size_t> cases, budget, require;
+    std::uint64_t seed = 1;
+    Pairs pairs = Pairs::smallest;
+};
+
+/// The candidate of that name, or a complaint that lists them all.
+properties::Candidate candidateOf(std::string const& name) {
+    auto const all = ourCandidates();
+    if (auto const* found = findCandidate(all, name)) return *found;
+    std::vector<std::string_view> names;
+    for (auto const& known : all) names.push_back(known.name);
+    throw BadArgument(fmt::format("{} is no engine; expected {}", quote(name), oneOf(names)));
+}
+
+/// Throws unless the law exists and an engine can be asked about it.
+void requireLawOfEngines(std::string const& name) {
+    auto const known = catalog();
+    auto const* law = known.find(name);
+    if (law == nullptr) {
+        explain(known, name);  // throws, and names near misses
+    } else if (law->scope == Scope::spec) {
+        throw BadArgument(fmt::format("{} has scope spec, so no engine can be asked; expected a "
+                                      "law of scope engine (kvspec laws)",
+                                      name));
+    }
+}
+
+properties::CheckOptions optionsOf(CheckArguments const& arguments) {
+    properties::CheckOptions options;
+    options.seed = arguments.seed;
+    options.law = arguments.law;
+    if (arguments.budget) {
+        options.budget = std::chrono::seconds(*arguments.budget);
+        options.cases = std::min(mostCases, mostCasesPerSecond * *arguments.budget);
+    }
+    if (arguments.cases) options.cases = *arguments.cases;
+    for (auto const& bug : zooBugs())
+        if (options.law.empty() || options.law == bug.theorem)
+            options.zooLaws.push_back(bug.theorem);
+    return options;
+}
+
+/// Saves a violation, or says why not: a verdict matters more than its file.
+std::optional<std::filesystem::path> trySave(CheckArguments const& arguments,
+                                             std::string const& label,
+                                             properties::Violation const& violation,
+                                             properties::Setup const& setup) {
+    try {
+        return saveTrace(arguments.save, label, violation, setup);
+    } catch (std::exception const& reason) {
+        complain(fmt::format("the trace was not saved: {}", reason.what()));
+        return std::nullopt;
+    }
+}
+
+/// The command that shows a violation again, after its trace was saved.
+std::string againOf(CheckArguments const& arguments, properties::CheckReport const& report) {
+    auto const& violation = *report.violation;
+    if (violation.trace.steps.empty())
+        return fmt::format("kvspec check {} --law {}", report.engine, violation.law);
+    auto const saved = trySave(arguments, violation.law, violation, report.setup);
+    return saved ? replayCommand(*saved)
+                 : fmt::format("kvspec check {} --seed {}", report.engine, report.seed);
+}
+
+/// RapidCheck announces a seed that it drew, on stderr and once; a check has its own seed.
+void keepRapidCheckQuiet() {
+    auto* const before = std::cerr.rdbuf(nullptr);
+    static_cast<void>(rc::detail::configuration());
+    std::cerr.rdbuf(before);
+}
+
+Exit runCheck(CheckArguments const& arguments) {
+    keepRapidCheckQuiet();
+    auto const candidate = candidateOf(arguments.engine);
+    if (!arguments.law.empty()) requireLawOfEngines(arguments.law);
+    ReportFile json(arguments.json), junit(arguments.junit);
+    ProgressBar bar;
+    auto options = optionsOf(arguments);
+    options.onProgress = [&](properties::Progress const& progress) { bar.show(progress); };
+    options.onFirstFailure = [&](properties::Violation const& first,
+                                 properties::Setup const& setup) {
+        bar.clear();
+        auto const saved = trySave(arguments, "first", first, setup);
+        say(fmt::format("a case of {} verbs violates {}{}; shrinking it\n",
+                        first.trace.steps.size(), first.law,
+                        saved ? ", saved as " + saved->string() : ""));
+    };
+    CheckRun run;
+    run.report = properties::check(candidate, options);
+    bar.clear();
+    run.verbs.assign(std::begin(everyVerb), std::end(everyVerb));
+    if (candidate.fixed) run.verbs = candidate.fixed->verbs;
+    run.cases = options.cases;
+    run.law = options.law;
+    // One law alone has few bugs or none: only a person can say how many are enough.
+    run.require = arguments.require.value_or(options.law.empty() ? 50 : 0);
+    if (run.report.violation) run.again = againOf(arguments, run.report);
+    say(printReport(run, arguments.pairs));
+    json.write(jsonText(reportToJson(run)));
+    junit.write(reportToJunit(run));
+    return exitOf(run);
+}
+
+Exit runReplay(std::string const& path) {
+    auto const file = readTrace(path);
+    auto const* counterexample = std::get_if<CounterexampleFile>(&file);
+    if (counterexample == nullptr)
+        throw BadInput(Place{path}, "kind is \"recording\", which kvspec verify reads; expected "
+                                    "a counterexample");
+    auto const result = replay(*counterexample, path, ourCandidates());
+    say(printReplay(result, *counterexample, path));
+    return result.violation ? Exit::violated : Exit::held;
+}
+
+Exit runVerify(std::string const& path, std::string const& jsonPath) {
+    ReportFile json(jsonPath);
+    auto const file = readTrace(path);
+    auto const* recording = std::get_if<RecordingFile>(&file);
+    if (recording == nullptr)
+        throw BadInput(Place{path}, "kind is \"counterexample\", which kvspec replay reads; "
+                                    "expected a recording");
+    auto const tensors = std::filesystem::path(path).parent_path() / recording->tensors;
+    auto const report = verify(*recording, SafeTensors::read(tensors));
+    say(print(report));
+    json.write(jsonText(toJson(report)));
+    for (auto const& law : report.laws)
+        if (law.outcome == VerifyOutcome::violated) return Exit::violated;
+    return report.holds() ? Exit::held : Exit::tooLittle;
+}
+
+/// Everything a command line can ask for.
+struct Arguments {
+    bool isJson = false, isFull = false;
+    std::string theorem, trace, json;
+    CheckArguments check;
+    std::vector<std::pair<CLI::App*, std::function<Exit()>>> commands{};
+};
+
+void addLaws(CLI::App& app, Arguments& a) {
+    auto* laws =
+        app.add_subcommand("laws", "List the theorems, what proves them and what they kill");
+    laws->add_flag("--json", a.isJson, "Print JSON, with every shape that was proved");
+    laws->add_flag("--shapes", a.isFull, "Print every shape that was proved, one a line");
+    laws->footer("Example:\n  kvspec laws --shapes");
+    a.commands.emplace_back(laws, [&a] {
+        if (a.isJson)
+            say(jsonText(lawsToJson(catalog())));
+        else
+            say(printLaws(catalog(), a.isFull ? ShapeList::full : ShapeList::summed));
+        return Exit::held;
+    });
+    auto* one = app.add_subcommand("explain", "Say what one theorem means and where it stands");
+    one->add_option("THEOREM", a.theorem, "A name that kvspec laws lists")
+        ->required()
+        ->type_name("");
+    one->footer("Example:\n  kvspec explain rollback_append");
+    a.commands.emplace_back(one, [&a] {
+        say(explain(catalog(), a.theorem));
+        return Exit::held;
+    });
+}
+
+/// Lets CLI11 check a range without printing it, and the same for the kind of a value.
+CLI::Validator within(std::size_t smallest, std::size_t largest) {
+    return CLI::Range(smallest, largest).description("");
+}
+
+void addCheck(CLI::App& app, Arguments& a) {
+    auto& c = a.check;
+    auto* check = app.add_subcommand("check", "Judge an engine by every law of scope engine");
+    auto const add = [&](std::string const& name, auto& value, std::string const& unit,
+                         std::string const& help) {
+        return check->add_option(name, value, help)->type_name(unit);
+    };
+    add("ENGINE", c.engine, "", "contiguous, or bugs/NAME for a bug of the zoo")->required();
+    add("--cases", c.cases, "N", "Random traces to try (10000)")->check(within(1, mostCases));
+    add("--seed", c.seed, "N", "The same seed draws the same traces (1)");
+    add("--law", c.law, "LAW", "Ask this law only; random traces only if it is trace_eq_spec");
+    add("--budget", c.budget, "SECONDS", "After them no new trace begins")
+        ->check(within(1, mostSeconds));
+    add("--require", c.require, "PERCENT",
+        "Of the zoo's bugs, to be in reach (50; with --law 0)")->check(within(0, 100));
+    add("--save", c.save, "DIR", "Where traces of violations go (kvspec-out)");
+    add("--json", c.json, "FILE", "Write the report there as JSON");
+    add("--junit", c.junit, "FILE", "Write the report there as JUnit XML");
+    check->add_flag_callback("--pairs", [&c] { c.pairs = Pairs::all; },
+                             "Print how often each verb followed each other one");
+    check->footer("Examples:\n"
+                  "  kvspec check contiguous\n"
+                  "  kvspec check bugs/fork_aliases --save traces\n"
+                  "  kvspec check contiguous --budget 60 --seed 7 --junit report.xml\n"
+                  "  kvspec check contiguous --law rollback_append");
+    a.commands.emplace_back(check, [&a] { return runCheck(a.check); });
+}
+
+void addTraces(CLI::App& app, Arguments& a) {
+    auto* replayed = app.add_subcommand("replay", "Judge the trace that a check has saved");
+    replayed->add_option("TRACE", a.trace, "A counterexample, as check saves it")
+        ->required()
+        ->type_name("");
+    replayed->footer("Example:\n"
+                     "  kvspec replay kvspec-out/bugs-fork_aliases-fork_isolated.trace");
+    a.commands.emplace_back(replayed, [&a] { return runReplay(a.trace); });
+    auto* verified =
+        app.add_subcommand("verify", "Hold a recording of a real engine against the spec");
+    verified->add_option("TRACE", a.trace, "A recording; its tensors lie beside it")
+        ->required()
+        ->type_name("");
+    verified->add_option("--json", a.json, "Write the report there as JSON")->type_name("FILE");
+    verified->footer("Example:\n  kvspec verify tests/data/smollm2.trace");
+    a.commands.emplace_back(verified, [&a] { return runVerify(a.trace, a.json); });
+}
+
+/// Names what stands in the place of a subcommand and is none.
+void requireSubcommand(CLI::App const& app, std::string const& word) {
+    if (word.starts_with('-')) return;
+    std::vector<std::string> names;
+    for (auto const* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+    if (std::ranges::find(names, word) != names.end()) return;
+    throw BadArgument(fmt::format("{} is no subcommand; expected {}{}",
+                                  word.empty() ? "nothing" : quote(word),
+                                  oneOf({names.begin(), names.end()}), perhaps(word, names)));
+}
+
+/// Parses, runs the subcommand that was named, and turns what is thrown into a line and a code.
+Exit run(int count, char const* const* words) {
+    CLI::App app("kvspec: the reference for the key/value cache of language models, and the judge "
+                 "of engines");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", fmt::format("kvspec {}, built and proved by {}",
+                                                  KVSPEC_VERSION, compiler));
+    app.get_formatter()->column_width(28);
+    app.footer("Exit codes: 0 held, 1 violated, 2 bad input or usage, 3 could have shown too little\n"
+               "Example:\n  kvspec check contiguous");
+    Arguments arguments;
+    addLaws(app, arguments);
+    addCheck(app, arguments);
+    addTraces(app, arguments);
+    try {
+        requireSubcommand(app, count > 1 ? words[1] : "");
+        app.parse(count, words);
+        for (auto const& [command, act] : arguments.commands)
+            if (command->parsed()) return act();
+    } catch (CLI::Success const& asked) {
+        app.exit(asked);
+        return Exit::held;
+    } catch (CLI::ParseError const& error) {
+        std::string asked;
+        for (auto const* command : app.get_subcommands()) asked += command->get_name() + " ";
+        complain(fmt::format("{}; see kvspec {}--help", error.what(), asked));
+    } catch (std::exception const& error) {
+        complain(error.what());
+    }
+    return Exit::badInput;
+}
+
+}  // namespace
+
+}  // namespace kv::oracle
+
+int main(int count, char** words) { return static_cast<int>(kv::oracle::run(count, words)); }
