@@ -8,15 +8,15 @@
 //                       index 0 .. length - 1                     of the rows       of a new token
 //        |
 //        v block
-//     layer 0    [block][kvHead][slot][component]     (layer.hpp has the picture of a block)
+//     layer 0    [block][kvHead][slot][component]     (storage.hpp has the picture of a block)
 //     layer 1    ...                                  layers may differ in every size
 //
 // A model runs layer by layer, because the keys of a layer depend on the output of the one below.
 // `step` is that: it stores and answers a chunk in one layer, for layers 0, 1, ... in turn, and the
 // sequence grows when the last one is done. `append` and `prefill` are steps through all layers.
-// Until then only reads, `release` and `reset` are open to it; the other verbs are refused. A chunk
-// is stored token by token, each answered before the next is stored, so a chunk may be longer than a
-// ring.
+// Until then only reads, `release` and `reset` are open to it; the other verbs are refused.
+// A chunk is stored token by token, each answered before the next is stored, so that a chunk may be
+// longer than a ring.
 //
 // All rows are dense, [token][head][component]. Keys and queries come raw; the engine rotates them
 // at the position that it gives to their token.

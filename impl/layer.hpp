@@ -1,10 +1,4 @@
-// layer: hold the rows of one layer for every sequence.
-//
-// Each sequence owns a block. In a block each kv head owns an array of slots, and a slot holds one
-// row; so the rows of one head lie side by side, which is how attention reads them.
-//
-//     keys    [block][kvHead][slot][keyDim]      values  [block][kvHead][slot][valueDim]
-//     positions [block][slot]
+// layer: know which rows of a sequence a layer holds, and in which slots.
 //
 //     slot    0 .. pinned-1        pinned .. pinned + ring - 1
 //            +--------------------+----------------------------------------+
@@ -15,25 +9,22 @@
 // A layer that keeps every row pins nothing and its ring has `capacity` slots, so dropping the
 // oldest rows moves nothing. A layer with `retained` > 0 pins its sinks.
 //
-// Per block two marks say which rows a slot really holds:
+// Per block two marks say which rows are really there:
 //
 //     row    0 .. held-1             held .. readable-1     readable ..
 //            overwritten or dropped  attention may read     never written, or taken back
 //
-// Slots that hold no row hold `fill`.
+// Not said here: how a slot is laid out (storage.hpp), and what a block is used for
+// (contiguous.hpp).
 #pragma once
 #include "decisions.hpp"
-#include "kernels.hpp"
-#include "rotary.hpp"
+#include "storage.hpp"
 
-#include <algorithm>
-#include <cassert>
 #include <concepts>
-#include <utility>
 
 namespace kv::impl {
 
-/// How much a layer stores, and what stands where nothing is stored.
+/// What a layer has to have room for, and what stands where nothing is stored.
 struct Room {
     std::size_t sequences, capacity;
     float fill;
@@ -49,12 +40,6 @@ struct Cell {
     std::size_t block, row;
 };
 
-/// A key of any layer, [heads][components], as it is to be stored.
-struct KeyRow {
-    std::span<float const> data;
-    std::size_t heads, components;
-};
-
 /// One token's query heads [queryHeads][keyDim], not rotated, and what they look at.
 struct Query {
     std::size_t block;
@@ -63,130 +48,66 @@ struct Query {
     std::span<float const> heads;
 };
 
-/// Where a read-back goes, rows oldest first.
-struct RowsOut {
-    std::span<std::int64_t> positions;  ///< [rows]
-    std::span<float> keys;              ///< [rows][kvHeads][keyDim]
-    std::span<float> values;            ///< [rows][kvHeads][valueDim]
-};
-
-/// Room for intermediate results, taken once and large enough for every layer.
-struct Workspace {
-    std::vector<float> key, turnedQuery, turnedKey, scores;
-    std::vector<std::size_t> slots;
-
-    void growFor(LayerShape const& layer, std::size_t slotsPerHead) {
-        grow(key, layer.kvHeads * layer.keyDim);
-        grow(turnedQuery, layer.keyDim);
-        grow(turnedKey, layer.keyDim);
-        grow(scores, slotsPerHead);
-        grow(slots, slotsPerHead);
-    }
-
-   private:
-    static void grow(auto& array, std::size_t size) { array.resize(std::max(array.size(), size)); }
-};
-
 template <std::derived_from<Standard> Decisions>
 class Layer {
    public:
     /// Takes all storage that the layer will ever use. The shape is valid (shape.hpp).
-    Layer(LayerShape shape, Room room)
-        : shape_(std::move(shape)),
-          pinned_(shape_.retained == 0 ? 0 : std::min(shape_.sinks, room.capacity)),
-          ring_(shape_.retained == 0 ? room.capacity : std::min(shape_.retained, room.capacity)),
-          fill_(room.fill),
-          keys_(room.sequences * keysPerBlock(), room.fill),
-          values_(room.sequences * valuesPerBlock(), room.fill),
-          positions_(room.sequences * slots()),
+    Layer(LayerShape const& shape, Room room)
+        : pinned_(shape.retained == 0 ? 0 : std::min(shape.sinks, room.capacity)),
+          ring_(shape.retained == 0 ? room.capacity : std::min(shape.retained, room.capacity)),
+          storage_(shape, {room.sequences, pinned_ + ring_, room.fill}),
           marks_(room.sequences) {}
 
-    LayerShape const& shape() const { return shape_; }
-    std::size_t slots() const { return pinned_ + ring_; }
+    LayerShape const& shape() const { return storage_.shape(); }
+    std::size_t slots() const { return storage_.slots(); }
     bool pinsSinks() const { return pinned_ != 0; }
 
-    /// The key as this layer stores it, written to `scratch`: rotated to its position, or raw.
+    /// A raw key [kvHeads][keyDim] as this layer stores it, written to `scratch`.
     KeyRow storedKey(std::span<float const> raw, std::int64_t position,
                      std::span<float> scratch) const {
-        std::copy(raw.begin(), raw.end(), scratch.begin());
-        if (shape_.keyStorage == KeyStorage::rotated)
-            for (std::size_t head = 0; head < shape_.kvHeads; ++head)
-                rotate(shape_, {position}, scratch.subspan(head * shape_.keyDim, shape_.keyDim));
-        return {scratch.first(raw.size()), shape_.kvHeads, shape_.keyDim};
+        return storage_.storedKey(raw, position, scratch);
     }
 
-    /// Writes what fits of a key; a key of this layer fits exactly.
-    void writeKey(Cell cell, KeyRow key) {
-        std::size_t const slot = slotOf(cell.row);
-        std::size_t const components = std::min(key.components, shape_.keyDim);
-        for (std::size_t head = 0; head < std::min(key.heads, shape_.kvHeads); ++head)
-            std::copy_n(key.data.begin() + static_cast<std::ptrdiff_t>(head * key.components),
-                        components, keyAt(cell.block, head, slot));
-    }
+    void writeKey(Cell cell, KeyRow key) { storage_.writeKey(spotOf(cell), key); }
 
     /// Writes a value [kvHeads][valueDim] and its position; from now on attention reads the row.
     void writeValue(Cell cell, std::int64_t position, std::span<float const> value) {
-        assert(value.size() == shape_.kvHeads * shape_.valueDim);
-        std::size_t const slot = slotOf(cell.row);
-        for (std::size_t head = 0; head < shape_.kvHeads; ++head)
-            std::copy_n(value.begin() + static_cast<std::ptrdiff_t>(head * shape_.valueDim),
-                        shape_.valueDim, valueAt(cell.block, head, slot));
-        positions_[cell.block * slots() + slot] = position;
+        storage_.writeValue(spotOf(cell), value);
+        storage_.setPosition(spotOf(cell), position);
         Marks& marks = marks_[cell.block];
         marks.held = std::max(marks.held, lastRows(cell.row + 1));
         marks.readable = std::max(marks.readable, cell.row + 1);
     }
 
     /// The position of a row that the layer holds.
-    std::int64_t positionAt(Cell cell) const {
-        return positions_[cell.block * slots() + slotOf(cell.row)];
-    }
+    std::int64_t positionAt(Cell cell) const { return storage_.position(spotOf(cell)); }
 
     /// Answers one token's query heads into `output` [queryHeads][valueDim].
     void attend(Query const& query, Workspace& work, std::span<float> output) const {
-        assert(query.heads.size() == shape_.queryHeads * shape_.keyDim);
-        assert(output.size() == shape_.queryHeads * shape_.valueDim);
+        assert(query.heads.size() == shape().queryHeads * shape().keyDim);
+        assert(output.size() == shape().queryHeads * shape().valueDim);
         auto const slots = seenSlots(query, work);
-        auto const scores = std::span(work.scores).first(slots.size());
-        auto const turned = std::span(work.turnedQuery).first(shape_.keyDim);
-        for (std::size_t h = 0; h < shape_.queryHeads; ++h) {
-            std::size_t const head = Decisions::kvHead({h, shape_.queryHeads, shape_.kvHeads});
-            assert(head < shape_.kvHeads);
-            auto const raw = query.heads.subspan(h * shape_.keyDim, shape_.keyDim);
-            std::copy(raw.begin(), raw.end(), turned.begin());
-            rotate(shape_, {query.position}, turned);
-            HeadRows const keys{keyAt(query.block, head, 0), shape_.keyDim};
-            for (std::size_t i = 0; i < slots.size(); ++i) {
-                std::int64_t const at = positions_[query.block * this->slots() + slots[i]];
-                scores[i] = dot(turned, seenKey(keys.at(slots[i]), at, work)) * shape_.scale;
-                if (!shape_.slopes.empty())
-                    scores[i] += shape_.slopes[h] * static_cast<float>(at - query.position);
-            }
-            softmaxMean(scores, slots, {valueAt(query.block, head, 0), shape_.valueDim},
-                        output.subspan(h * shape_.valueDim, shape_.valueDim));
-        }
+        for (std::size_t h = 0; h < shape().queryHeads; ++h)
+            storage_.attend({.block = query.block,
+                             .queryHead = h,
+                             .kvHead = Decisions::kvHead({h, shape().queryHeads, shape().kvHeads}),
+                             .position = query.position,
+                             .components = query.heads.subspan(h * shape().keyDim, shape().keyDim)},
+                            slots, work, output.subspan(h * shape().valueDim, shape().valueDim));
     }
 
     /// How many of these rows the layer holds.
     std::size_t rowsHeld(std::size_t block, RowRange rows) const {
         std::size_t count = 0;
-        forEachHeld(block, rows, [&](std::size_t) { ++count; });
+        forEachHeld(block, rows, [&](Spot, std::size_t) { ++count; });
         return count;
     }
 
     /// Copies the rows that the layer holds, oldest first. The spans are as long as rowsHeld says.
-    void read(std::size_t block, RowRange rows, RowsOut out) const {
-        std::size_t i = 0;
-        auto key = out.keys.begin();
-        auto value = out.values.begin();
-        forEachHeld(block, rows, [&](std::size_t row) {
-            std::size_t const slot = slotOf(row);
-            out.positions[i++] = positions_[block * slots() + slot];
-            for (std::size_t head = 0; head < shape_.kvHeads; ++head) {
-                key = std::copy_n(keyAt(block, head, slot), shape_.keyDim, key);
-                value = std::copy_n(valueAt(block, head, slot), shape_.valueDim, value);
-            }
-        });
+    void read(std::size_t block, RowRange rows, RowsOut const& out) const {
+        std::size_t place = 0;
+        forEachHeld(block, rows,
+                    [&](Spot spot, std::size_t) { storage_.read(spot, place++, out); });
     }
 
     /// Whether every one of these rows is still in its slot.
@@ -213,36 +134,27 @@ class Layer {
     /// Whether each of these rows may stand `delta` further.
     bool canShift(std::size_t block, RowRange rows, std::int64_t delta) const {
         bool can = true;
-        forEachHeld(block, rows, [&](std::size_t row) {
-            std::int64_t const at = positionAt({block, row});
-            can = can && (delta < 0 ? at >= -delta : at < shape_.positions() - delta);
+        forEachHeld(block, rows, [&](Spot spot, std::size_t) {
+            std::int64_t const at = storage_.position(spot);
+            can = can && (delta < 0 ? at >= -delta : at < shape().positions() - delta);
         });
         return can;
     }
 
     /// Moves these rows by `delta` positions and turns keys that are stored rotated.
     void shift(std::size_t block, RowRange rows, std::int64_t delta) {
-        forEachHeld(block, rows, [&](std::size_t row) {
-            std::size_t const slot = slotOf(row);
-            positions_[block * slots() + slot] += delta;
-            if (shape_.keyStorage == KeyStorage::rotated)
-                for (std::size_t head = 0; head < shape_.kvHeads; ++head)
-                    rotate(shape_, turnBy(delta), {keyAt(block, head, slot), shape_.keyDim});
-        });
+        forEachHeld(block, rows, [&](Spot spot, std::size_t) { storage_.shift(spot, delta); });
     }
 
     /// Makes block `to` a copy of block `from`.
     void copy(std::size_t from, std::size_t to) {
-        copyBlock(keys_, keysPerBlock(), from, to);
-        copyBlock(values_, valuesPerBlock(), from, to);
-        copyBlock(positions_, slots(), from, to);
+        storage_.copyBlock(from, to);
         marks_[to] = marks_[from];
     }
 
     /// Empties a block.
     void clear(std::size_t block) {
-        std::fill_n(keyAt(block, 0, 0), keysPerBlock(), fill_);
-        std::fill_n(valueAt(block, 0, 0), valuesPerBlock(), fill_);
+        storage_.refillBlock(block);
         marks_[block] = {};
     }
 
@@ -251,95 +163,53 @@ class Layer {
         std::size_t held = 0, readable = 0;
     };
 
-    std::size_t keysPerBlock() const { return shape_.kvHeads * slots() * shape_.keyDim; }
-    std::size_t valuesPerBlock() const { return shape_.kvHeads * slots() * shape_.valueDim; }
-
-    std::size_t slotOf(std::size_t row) const {
-        if (row < pinned_)
-            return row;
-        Place const place{row - pinned_, ring_};
+    Spot spotOf(Cell cell) const {
+        if (cell.row < pinned_)
+            return {cell.block, cell.row};
+        Place const place{cell.row - pinned_, ring_};
         std::size_t const inRing =
-            shape_.retained == 0 ? Decisions::slot(place) : Decisions::ringSlot(place);
+            shape().retained == 0 ? Decisions::slot(place) : Decisions::ringSlot(place);
         assert(inRing < ring_);
-        return pinned_ + inRing;
-    }
-
-    float const* keyAt(std::size_t block, std::size_t head, std::size_t slot) const {
-        return &keys_[block * keysPerBlock() + (head * slots() + slot) * shape_.keyDim];
-    }
-    float* keyAt(std::size_t block, std::size_t head, std::size_t slot) {
-        return &keys_[block * keysPerBlock() + (head * slots() + slot) * shape_.keyDim];
-    }
-    float const* valueAt(std::size_t block, std::size_t head, std::size_t slot) const {
-        return &values_[block * valuesPerBlock() + (head * slots() + slot) * shape_.valueDim];
-    }
-    float* valueAt(std::size_t block, std::size_t head, std::size_t slot) {
-        return &values_[block * valuesPerBlock() + (head * slots() + slot) * shape_.valueDim];
+        return {cell.block, pinned_ + inRing};
     }
 
     /// The first of the last `ring` rows before `end`; older ones have been overwritten.
     std::size_t lastRows(std::size_t end) const { return end - std::min(end, ring_); }
 
-    /// Calls f(row) for each of these rows that the layer holds, oldest first. There are at most
-    /// as many as slots, whatever the marks say.
+    /// Calls f(spot, row) for each of these rows that the layer holds, oldest first. There are at
+    /// most as many as slots, whatever the marks say.
     template <class F>
     void forEachHeld(std::size_t block, RowRange rows, F f) const {
         for (std::size_t row = rows.begin; row < std::min(rows.end, pinned_); ++row)
-            f(row);
+            f(spotOf({block, row}), row);
         std::size_t row = std::max(std::max(rows.begin, pinned_),
                                    std::max(marks_[block].held, lastRows(rows.end)));
         for (; row < rows.end; ++row)
-            f(row);
+            f(spotOf({block, row}), row);
     }
 
     /// The slots of the rows that a query sees.
     std::span<std::size_t const> seenSlots(Query const& query, Workspace& work) const {
         std::size_t count = 0;
-        forEachHeld(
-            query.block, {query.oldestRow, marks_[query.block].readable}, [&](std::size_t row) {
-                std::size_t const slot = slotOf(row);
-                if (Decisions::visible({.queryPosition = query.position,
-                                        .keyPosition = positions_[query.block * slots() + slot],
-                                        .index = row - query.oldestRow,
-                                        .window = shape_.window,
-                                        .sinks = shape_.sinks}))
-                    work.slots[count++] = slot;
-            });
+        RowRange const rows{query.oldestRow, marks_[query.block].readable};
+        forEachHeld(query.block, rows, [&](Spot spot, std::size_t row) {
+            if (Decisions::visible({.queryPosition = query.position,
+                                    .keyPosition = storage_.position(spot),
+                                    .index = row - query.oldestRow,
+                                    .window = shape().window,
+                                    .sinks = shape().sinks}))
+                work.slots[count++] = spot.slot;
+        });
         return std::span(work.slots).first(count);
     }
 
-    /// A stored key as attention reads it: turned to its position, if it is stored raw.
-    float const* seenKey(float const* stored, std::int64_t position, Workspace& work) const {
-        if (shape_.keyStorage == KeyStorage::rotated || !shape_.rotates())
-            return stored;
-        auto const turned = std::span(work.turnedKey).first(shape_.keyDim);
-        std::copy_n(stored, shape_.keyDim, turned.begin());
-        rotate(shape_, {position}, turned);
-        return turned.data();
-    }
-
     void refill(std::size_t block, RowRange rows) {
-        forEachHeld(block, rows, [&](std::size_t row) {
-            for (std::size_t head = 0; head < shape_.kvHeads; ++head) {
-                std::fill_n(keyAt(block, head, slotOf(row)), shape_.keyDim, fill_);
-                std::fill_n(valueAt(block, head, slotOf(row)), shape_.valueDim, fill_);
-            }
-        });
+        forEachHeld(block, rows, [&](Spot spot, std::size_t) { storage_.refill(spot); });
     }
 
-    static void copyBlock(auto& array, std::size_t size, std::size_t from, std::size_t to) {
-        auto const at = [&](std::size_t block) {
-            return array.begin() + static_cast<std::ptrdiff_t>(block * size);
-        };
-        std::copy_n(at(from), size, at(to));
-    }
-
-    LayerShape shape_;
     std::size_t pinned_;  // slots of the first rows
     std::size_t ring_;    // slots behind them
-    float fill_;
-    std::vector<float> keys_, values_;
-    std::vector<std::int64_t> positions_;
+    Storage storage_;
     std::vector<Marks> marks_;
 };
 

@@ -1,0 +1,565 @@
+// contiguous_model: a naive model of our engine, and a driver that gives both the same steps.
+//
+// The model keeps tokens in a list and computes outputs from the formula. Keys, values and tables
+// are small integers (quarter turns), and queries make every softmax weight alike or nothing, so
+// that each answer has one right value and is compared bit for bit.
+#pragma once
+#include "impl/contiguous.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <bit>
+#include <random>
+#include <string>
+
+namespace kv::tests::naive {
+
+using namespace kv::impl;
+
+// Component d of a value: says which token, layer and head it is.
+inline float valueOf(std::size_t serial, std::size_t layer, std::size_t head, std::size_t d) {
+    return static_cast<float>(1 + d + 8 * head + 64 * layer + 256 * serial);
+}
+
+// A key is painted where it rotates and ends with the code (j, j^2, 1) of its serial j. A query
+// (2At, -A, -At^2) scores it -A (j - t)^2: nearest serials weigh alike, all others nothing.
+inline float keyOf(LayerShape const& shape, std::size_t serial, std::size_t layer, std::size_t head,
+                   std::size_t i) {
+    if (i < shape.rotaryDim)
+        return valueOf(serial, layer, head, i);
+    auto const j = static_cast<float>(serial);
+    return i == shape.rotaryDim ? j : i == shape.rotaryDim + 1 ? j * j : 1;
+}
+
+// A query that reads the token `target`, or all alike.
+inline constexpr std::size_t everyone = 1000;
+inline float queryOf(LayerShape const& shape, std::size_t target, std::size_t i) {
+    if (i < shape.rotaryDim || target == everyone)
+        return 0;
+    float const steep = 256, t = static_cast<float>(target);
+    return i == shape.rotaryDim       ? 2 * steep * t
+           : i == shape.rotaryDim + 1 ? -steep
+                                      : -steep * t * t;
+}
+
+// Quarter turns: position p turns every plane by p times a right angle, exactly.
+inline void addQuarterTurns(LayerShape& layer, std::size_t positions) {
+    for (std::size_t p = 0; p < positions; ++p)
+        for (std::size_t plane = 0; plane < layer.rotaryDim / 2; ++plane) {
+            std::size_t const quarter = (p * (plane + 1)) % 4;
+            layer.cosine.push_back(quarter == 0 ? 1 : quarter == 2 ? -1 : 0);
+            layer.sine.push_back(quarter == 1 ? 1 : quarter == 3 ? -1 : 0);
+        }
+}
+
+// Three layers that agree in nothing: one keeps every row, one is a ring, one keeps raw keys.
+inline Shape mixedShape(std::size_t ringSinks) {
+    LayerShape all{.queryHeads = 4, .kvHeads = 2, .keyDim = 7, .valueDim = 3};
+    all.window = 3;
+    all.sinks = 1;
+    all.rotaryLayout = RotaryLayout::halfSplit;
+    all.rotaryDim = 4;
+    addQuarterTurns(all, 20);
+    LayerShape ring{.queryHeads = 2, .kvHeads = 2, .keyDim = 8, .valueDim = 2, .scale = 2};
+    ring.window = 3;
+    ring.sinks = ringSinks;
+    ring.retained = 4;
+    ring.rotaryLayout = RotaryLayout::interleaved;
+    ring.rotaryDim = 4;
+    addQuarterTurns(ring, 22);
+    LayerShape raw{.queryHeads = 6, .kvHeads = 3, .keyDim = 5, .valueDim = 1, .scale = 4};
+    raw.keyStorage = KeyStorage::raw;
+    raw.rotaryLayout = RotaryLayout::interleaved;
+    raw.rotaryDim = 2;
+    addQuarterTurns(raw, 24);
+    return {.sequences = 3, .capacity = 8, .layers = {all, ring, raw}};
+}
+
+// The smallest shape in which every bug can be seen.
+inline Shape smallShape() {
+    LayerShape ring{.queryHeads = 4, .kvHeads = 2, .keyDim = 5, .valueDim = 1};
+    ring.window = 1;
+    ring.retained = 2;
+    ring.rotaryLayout = RotaryLayout::halfSplit;
+    ring.rotaryDim = 2;
+    addQuarterTurns(ring, 8);
+    LayerShape all{.queryHeads = 1, .kvHeads = 1, .keyDim = 3, .valueDim = 2};
+    all.window = 2;
+    return {.sequences = 2, .capacity = 3, .layers = {ring, all}};
+}
+
+enum class Verb { append, prefill, attend, observe, rollback, fork, evict, shift, release, reset };
+
+struct Step {
+    Verb verb;
+    std::size_t sequence = 0;
+    std::size_t number = 0;  // tokens, rows, length, or the other sequence
+    std::int64_t delta = 0;
+    std::size_t target = everyone;
+};
+
+struct ModelRow {
+    std::size_t serial;
+    std::int64_t position;
+    std::vector<bool> held;  // per layer
+};
+struct ModelSequence {
+    std::vector<ModelRow> rows;
+    std::int64_t next = 0;
+};
+
+// What a verb answers, written by the engine and by the model, compared as one value.
+struct Answer {
+    bool accepted = true;
+    std::size_t length = 0;
+    std::int64_t next = 0;
+    std::vector<std::vector<std::int64_t>> positions;
+    std::vector<std::vector<float>> keys, values, outputs;
+};
+
+inline bool sameBits(std::vector<std::vector<float>> const& a,
+                     std::vector<std::vector<float>> const& b) {
+    auto const same = [](float x, float y) {
+        return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
+    };
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](auto const& x, auto const& y) {
+        return std::equal(x.begin(), x.end(), y.begin(), y.end(), same);
+    });
+}
+
+inline std::string difference(Answer const& got, Answer const& want) {
+    if (got.accepted != want.accepted)
+        return got.accepted ? "accepted, want refused" : "refused, want accepted";
+    if (got.length != want.length)
+        return "length " + std::to_string(got.length) + ", want " + std::to_string(want.length);
+    if (got.next != want.next)
+        return "next position " + std::to_string(got.next) + ", want " + std::to_string(want.next);
+    if (got.positions != want.positions)
+        return "other positions";
+    if (!sameBits(got.keys, want.keys))
+        return "other keys";
+    if (!sameBits(got.values, want.values))
+        return "other values";
+    return sameBits(got.outputs, want.outputs) ? "" : "another output";
+}
+
+class Model {
+   public:
+    explicit Model(Shape const& shape) : shape_(shape), sequences_(shape.sequences) {}
+
+    std::size_t stored() const { return stored_; }
+
+    Answer apply(Step const& step) {
+        ModelSequence& sequence = sequences_[step.sequence];
+        std::size_t const length = sequence.rows.size(), number = step.number;
+        Answer answer;
+        switch (step.verb) {
+            case Verb::append:
+            case Verb::prefill:
+                store(sequence, step, answer);
+                break;
+            case Verb::attend:
+                answer.accepted = length > 0;
+                if (answer.accepted)
+                    attend(sequence, step.target, answer);
+                break;
+            case Verb::observe:
+                observe(sequence, answer);
+                break;
+            case Verb::rollback:
+                answer.accepted = number <= length && keepsWhatShows(sequence, number);
+                if (answer.accepted)
+                    rollback(sequence, number);
+                break;
+            case Verb::fork:
+                answer.accepted = number != step.sequence && sequences_[number].rows.empty();
+                if (answer.accepted)
+                    sequences_[number] = sequence;
+                break;
+            case Verb::evict:
+                answer.accepted = number <= length && (number == 0 || !pinsSinks());
+                if (answer.accepted)
+                    evict(sequence, number);
+                break;
+            case Verb::shift:
+                shift(sequence, step.delta, answer);
+                break;
+            case Verb::release: sequence = {}; break;
+            case Verb::reset: sequences_.assign(shape_.sequences, {}); break;
+        }
+        return answer;
+    }
+
+   private:
+    bool pinsSinks() const {
+        return std::any_of(shape_.layers.begin(), shape_.layers.end(),
+                           [](auto const& l) { return l.retained > 0 && l.sinks > 0; });
+    }
+
+    static void rollback(ModelSequence& sequence, std::size_t length) {
+        sequence.next -= static_cast<std::int64_t>(sequence.rows.size() - length);
+        sequence.rows.resize(length);
+    }
+    static void evict(ModelSequence& sequence, std::size_t count) {
+        sequence.rows.erase(sequence.rows.begin(),
+                            sequence.rows.begin() + static_cast<std::ptrdiff_t>(count));
+    }
+
+    void store(ModelSequence& sequence, Step const& step, Answer& answer) {
+        answer.accepted = sequence.rows.size() + step.number <= shape_.capacity;
+        auto const last = sequence.next + static_cast<std::int64_t>(step.number) - 1;
+        for (LayerShape const& layer : shape_.layers)
+            if (step.number > 0 && last >= layer.positions())
+                answer.accepted = false;
+        if (!answer.accepted)
+            return;
+        if (step.verb == Verb::prefill)
+            answer.outputs.resize(shape_.layers.size());
+        for (std::size_t i = 0; i < step.number; ++i) {
+            sequence.rows.push_back(
+                {stored_++, sequence.next++, std::vector<bool>(shape_.layers.size(), true)});
+            for (std::size_t l = 0; l < shape_.layers.size(); ++l)
+                loseOldRows(sequence, l);
+            if (step.verb == Verb::prefill)
+                attend(sequence, step.target, answer);
+        }
+    }
+
+    void loseOldRows(ModelSequence& sequence, std::size_t l) const {
+        LayerShape const& layer = shape_.layers[l];
+        for (std::size_t i = 0; i < sequence.rows.size(); ++i)
+            if (layer.retained > 0 && i >= layer.sinks && i + layer.retained < sequence.rows.size())
+                sequence.rows[i].held[l] = false;
+    }
+
+    bool keepsWhatShows(ModelSequence const& sequence, std::size_t length) const {
+        for (std::size_t l = 0; l < shape_.layers.size(); ++l)
+            for (std::size_t i = 0; i < length; ++i)
+                if (!sequence.rows[i].held[l] && i + shape_.layers[l].window >= length)
+                    return false;
+        return true;
+    }
+
+    void attend(ModelSequence const& sequence, std::size_t target, Answer& answer) const {
+        answer.outputs.resize(shape_.layers.size());
+        for (std::size_t l = 0; l < shape_.layers.size(); ++l) {
+            LayerShape const& layer = shape_.layers[l];
+            std::vector<std::size_t> nearest;
+            for (std::size_t i = 0; i < sequence.rows.size(); ++i) {
+                auto const distance = sequence.rows.back().position - sequence.rows[i].position;
+                if (layer.window > 0 && distance >= static_cast<std::int64_t>(layer.window) &&
+                    i >= layer.sinks)
+                    continue;
+                std::size_t const serial = sequence.rows[i].serial;
+                if (!nearest.empty() && away(serial, target) < away(nearest[0], target))
+                    nearest.clear();
+                if (nearest.empty() || away(serial, target) == away(nearest[0], target))
+                    nearest.push_back(serial);
+            }
+            for (std::size_t h = 0; h < layer.queryHeads; ++h)
+                for (std::size_t d = 0; d < layer.valueDim; ++d) {
+                    float sum = 0;
+                    for (std::size_t serial : nearest)
+                        sum += valueOf(serial, l, h * layer.kvHeads / layer.queryHeads, d);
+                    answer.outputs[l].push_back(sum / static_cast<float>(nearest.size()));
+                }
+        }
+    }
+    static std::size_t away(std::size_t serial, std::size_t target) {
+        return target == everyone ? 0 : serial < target ? target - serial : serial - target;
+    }
+
+    void observe(ModelSequence const& sequence, Answer& answer) const {
+        answer.length = sequence.rows.size();
+        answer.next = sequence.next;
+        answer.positions.resize(shape_.layers.size());
+        answer.keys.resize(shape_.layers.size());
+        answer.values.resize(shape_.layers.size());
+        for (std::size_t l = 0; l < shape_.layers.size(); ++l)
+            for (ModelRow const& row : sequence.rows)
+                if (row.held[l])
+                    observeRow(row, l, answer);
+    }
+
+    void observeRow(ModelRow const& row, std::size_t l, Answer& answer) const {
+        LayerShape const& layer = shape_.layers[l];
+        answer.positions[l].push_back(row.position);
+        for (std::size_t g = 0; g < layer.kvHeads; ++g) {
+            std::vector<float> key;
+            for (std::size_t i = 0; i < layer.keyDim; ++i)
+                key.push_back(keyOf(layer, row.serial, l, g, i));
+            if (layer.keyStorage == KeyStorage::rotated)
+                quarterTurn(layer, row.position, key);
+            answer.keys[l].insert(answer.keys[l].end(), key.begin(), key.end());
+            for (std::size_t d = 0; d < layer.valueDim; ++d)
+                answer.values[l].push_back(valueOf(row.serial, l, g, d));
+        }
+    }
+
+    // Turns by counting right angles: (x, y) -> (-y, x), as often as the position says.
+    static void quarterTurn(LayerShape const& layer, std::int64_t position,
+                            std::vector<float>& key) {
+        std::size_t const planes = layer.rotaryDim / 2;
+        for (std::size_t plane = 0; plane < planes; ++plane) {
+            bool const halves = layer.rotaryLayout == RotaryLayout::halfSplit;
+            float& x = key[halves ? plane : 2 * plane];
+            float& y = key[halves ? plane + planes : 2 * plane + 1];
+            for (std::size_t turn = static_cast<std::size_t>(position) * (plane + 1); turn > 0;
+                 --turn) {
+                std::swap(x, y);
+                x = -x;
+            }
+        }
+    }
+
+    void shift(ModelSequence& sequence, std::int64_t delta, Answer& answer) const {
+        std::int64_t const oldest =
+            sequence.rows.empty() ? sequence.next : sequence.rows[0].position;
+        answer.accepted = oldest + delta >= 0;
+        for (LayerShape const& layer : shape_.layers)
+            if (delta > 0 && layer.rotates() && sequence.next + delta > layer.positions())
+                answer.accepted = false;
+        if (!answer.accepted)
+            return;
+        for (ModelRow& row : sequence.rows)
+            row.position += delta;
+        sequence.next += delta;
+    }
+
+    Shape shape_;
+    std::vector<ModelSequence> sequences_;
+    std::size_t stored_ = 0;
+};
+
+// The rows of `count` tokens in one layer, with the memory behind the spans.
+struct OwnedRows {
+    std::vector<float> keys, values, queries, output;
+    Rows spans(Purpose purpose) const {
+        return {keys, values,
+                purpose == Purpose::prefill ? std::span<float const>(queries)
+                                            : std::span<float const>()};
+    }
+};
+
+inline std::vector<OwnedRows> rowsOf(Shape const& shape, std::size_t first, std::size_t count,
+                                     std::size_t target = everyone) {
+    std::vector<OwnedRows> rows(shape.layers.size());
+    for (std::size_t l = 0; l < rows.size(); ++l) {
+        LayerShape const& layer = shape.layers[l];
+        for (std::size_t serial = first; serial < first + count; ++serial) {
+            for (std::size_t g = 0; g < layer.kvHeads; ++g) {
+                for (std::size_t i = 0; i < layer.keyDim; ++i)
+                    rows[l].keys.push_back(keyOf(layer, serial, l, g, i));
+                for (std::size_t d = 0; d < layer.valueDim; ++d)
+                    rows[l].values.push_back(valueOf(serial, l, g, d));
+            }
+            for (std::size_t h = 0; h < layer.queryHeads; ++h)
+                for (std::size_t i = 0; i < layer.keyDim; ++i)
+                    rows[l].queries.push_back(queryOf(layer, target, i));
+        }
+        rows[l].output.resize(count * layer.queryHeads * layer.valueDim);
+    }
+    return rows;
+}
+
+// Takes steps and collects the answers. The engine itself is behind virtual functions, so that a
+// dozen engines do not make a dozen copies of this.
+class AnyDriver {
+   public:
+    explicit AnyDriver(Shape shape) : shape_(std::move(shape)) {}
+    virtual ~AnyDriver() = default;
+
+    Answer apply(Step const& step, std::size_t firstSerial) {
+        SequenceId const id{step.sequence};
+        Answer answer;
+        switch (step.verb) {
+            case Verb::append:
+            case Verb::prefill:
+                store(step, firstSerial, answer);
+                break;
+            case Verb::attend:
+                attend(step, answer);
+                break;
+            case Verb::observe:
+                observe(id, answer);
+                break;
+            default:
+                answer.accepted = !!move(step);
+                break;
+        }
+        return answer;
+    }
+
+   protected:
+    virtual Status append(SequenceId, std::size_t count, std::span<Rows const>) = 0;
+    virtual Status prefill(SequenceId, std::size_t count, std::span<Rows const>,
+                           std::span<std::span<float> const>) = 0;
+    virtual Status attend(SequenceId, std::span<std::span<float const> const>,
+                          std::span<std::span<float> const>) = 0;
+    virtual Status observe(SequenceId, SequenceState&) const = 0;
+    virtual Status rowsHeld(SequenceId, LayerIndex, std::size_t&) const = 0;
+    virtual Status read(SequenceId, LayerIndex, RowsOut const&) const = 0;
+    virtual Status move(Step const&) = 0;  // the verbs without rows
+
+    Shape shape_;
+
+   private:
+    void store(Step const& step, std::size_t firstSerial, Answer& answer) {
+        auto rows = rowsOf(shape_, firstSerial, step.number, step.target);
+        bool const asks = step.verb == Verb::prefill;
+        std::vector<Rows> spans;
+        std::vector<std::span<float>> outputs;
+        for (OwnedRows& row : rows) {
+            spans.push_back(row.spans(asks ? Purpose::prefill : Purpose::append));
+            outputs.push_back(row.output);
+        }
+        SequenceId const id{step.sequence};
+        answer.accepted =
+            asks ? !!prefill(id, step.number, spans, outputs) : !!append(id, step.number, spans);
+        if (asks && answer.accepted)
+            keepOutputs(rows, answer);
+    }
+
+    void attend(Step const& step, Answer& answer) {
+        auto rows = rowsOf(shape_, 0, 1, step.target);
+        std::vector<std::span<float const>> queries;
+        std::vector<std::span<float>> outputs;
+        for (OwnedRows& row : rows) {
+            queries.push_back(row.queries);
+            outputs.push_back(row.output);
+        }
+        answer.accepted = !!attend(SequenceId{step.sequence}, queries, outputs);
+        if (answer.accepted)
+            keepOutputs(rows, answer);
+    }
+
+    static void keepOutputs(std::vector<OwnedRows> const& rows, Answer& answer) {
+        for (OwnedRows const& row : rows)
+            answer.outputs.push_back(row.output);
+    }
+
+    void observe(SequenceId id, Answer& answer) const {
+        SequenceState state;
+        answer.accepted = !!observe(id, state);
+        answer.length = state.length;
+        answer.next = state.nextPosition;
+        for (std::size_t l = 0; l < shape_.layers.size(); ++l) {
+            LayerShape const& layer = shape_.layers[l];
+            std::size_t rows = 0;
+            ASSERT_TRUE(rowsHeld(id, LayerIndex{l}, rows));
+            auto& positions = answer.positions.emplace_back(rows);
+            auto& keys = answer.keys.emplace_back(rows * layer.kvHeads * layer.keyDim);
+            auto& values = answer.values.emplace_back(rows * layer.kvHeads * layer.valueDim);
+            ASSERT_TRUE(read(id, LayerIndex{l}, {positions, keys, values}));
+        }
+    }
+};
+
+template <class Decisions = Standard>
+class Driver : public AnyDriver {
+   public:
+    explicit Driver(Shape const& shape, Options options = {})
+        : AnyDriver(shape), engine_(shape, options) {}
+
+    Contiguous<Decisions>& engine() { return engine_; }
+
+   private:
+    Status append(SequenceId id, std::size_t count, std::span<Rows const> rows) override {
+        return engine_.append(id, count, rows);
+    }
+    Status prefill(SequenceId id, std::size_t count, std::span<Rows const> rows,
+                   std::span<std::span<float> const> outputs) override {
+        return engine_.prefill(id, count, rows, outputs);
+    }
+    Status attend(SequenceId id, std::span<std::span<float const> const> queries,
+                  std::span<std::span<float> const> outputs) override {
+        return engine_.attend(id, queries, outputs);
+    }
+    Status observe(SequenceId id, SequenceState& state) const override {
+        return engine_.observe(id, state);
+    }
+    Status rowsHeld(SequenceId id, LayerIndex layer, std::size_t& rows) const override {
+        return engine_.rowsHeld(id, layer, rows);
+    }
+    Status read(SequenceId id, LayerIndex layer, RowsOut const& out) const override {
+        return engine_.read(id, layer, out);
+    }
+    Status move(Step const& step) override {
+        SequenceId const id{step.sequence};
+        switch (step.verb) {
+            case Verb::rollback:
+                return engine_.rollback(id, step.number);
+            case Verb::fork:
+                return engine_.fork({.from = id, .to = SequenceId{step.number}});
+            case Verb::evict:
+                return engine_.evict(id, step.number);
+            case Verb::shift:
+                return engine_.shift(id, step.delta);
+            case Verb::release:
+                return engine_.release(id);
+            default:
+                engine_.reset();
+                return {};
+        }
+    }
+
+    Contiguous<Decisions> engine_;
+};
+
+using Trace = std::vector<Step>;
+
+// Where a trace first shows a difference from the model: the step's number from 1, and what.
+struct Difference {
+    std::size_t step = 0;  // 0: none
+    std::string what;
+};
+
+inline Difference firstDifference(AnyDriver& driver, Shape const& shape, Trace const& trace) {
+    (void)driver.apply({Verb::reset}, 0);
+    Model model(shape);
+    for (std::size_t i = 0; i < trace.size(); ++i) {
+        std::size_t const first = model.stored();
+        Answer const want = model.apply(trace[i]);
+        std::string what = difference(driver.apply(trace[i], first), want);
+        if (!what.empty())
+            return {i + 1, what};
+    }
+    return {};
+}
+
+template <class Decisions = Standard>
+inline Difference firstDifference(Shape const& shape, Trace const& trace) {
+    Driver<Decisions> driver(shape);
+    return firstDifference(driver, shape, trace);
+}
+
+inline void expectModel(Shape const& shape, Trace const& trace) {
+    Difference const found = firstDifference(shape, trace);
+    EXPECT_EQ(found.step, 0U) << found.what;
+}
+
+inline Trace randomTrace(Shape const& shape, std::mt19937& random) {
+    auto const below = [&](std::size_t n) { return random() % n; };
+    Trace trace;
+    for (std::size_t length = 1 + below(16); length > 0; --length) {
+        Step step{Verb(below(10)), below(shape.sequences)};
+        if (step.verb == Verb::release || step.verb == Verb::reset)
+            step.verb = below(4) == 0 ? step.verb : Verb::prefill;
+        step.number = step.verb == Verb::fork ? below(shape.sequences) : below(shape.capacity);
+        if (below(8) == 0)
+            step.number += shape.capacity;
+        if (step.verb == Verb::fork)
+            step.number %= shape.sequences;
+        step.delta = static_cast<std::int64_t>(below(16)) - 6;
+        step.target = below(3) == 0 ? everyone : below(12);
+        trace.push_back(step);
+        if (below(2) == 0)
+            trace.push_back({Verb::observe, step.sequence});
+    }
+    for (std::size_t s = 0; s < shape.sequences; ++s)
+        trace.push_back({Verb::observe, s});
+    return trace;
+}
+
+}  // namespace kv::tests::naive

@@ -1,0 +1,4 @@
+#include "spec/evict.hpp"
+
+using namespace kv;
+auto const rest = evict(Cache<int, int, Nat<2>>{}, nat<2>);

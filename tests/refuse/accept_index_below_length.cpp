@@ -1,0 +1,5 @@
+#include "spec/cache.hpp"
+
+using namespace kv;
+Cache<int, int, Nat<3>> const cache{};
+int const newest = cache.keys[nat<2>];

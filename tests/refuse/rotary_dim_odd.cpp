@@ -1,0 +1,11 @@
+// expect-gnu: satisfaction of .RopeNeedsAnEvenRotaryDim<
+// expect-clang: does not satisfy .RopeNeedsAnEvenRotaryDim.
+#include "spec/position.hpp"
+
+using namespace kv;
+struct Table {
+    float cosine(Position, std::size_t) const { return 1; }
+    float sine(Position, std::size_t) const { return 0; }
+};
+PositionLaw<float, Table, Nat<3>> const law{};
+auto const turned = rotate(law, Vec<float, Nat<5>>{}, 1);

@@ -1,0 +1,145 @@
+// replaced_verb: the spec as a live subject, any one of whose verbs may be replaced.
+//
+// A theorem that no wrong spec breaks says nothing. So each verb of the spec stands here as a
+// function that may be exchanged for a wrong one, and everything else stays as the spec has it. One
+// type carries every mutant, so each claim is compiled once and not once per mutant.
+//
+// A handle is move-only and its rows change in place, as in an engine. So a claim that uses a handle
+// twice, and a fork that shares what it should copy, are both seen.
+#pragma once
+#include "proofs/prove.hpp"
+
+#include <memory>
+
+namespace kv::tests {
+
+using RuntimeShape = decltype(proofs::single<0>.erased());
+using SymbolWorld = proofs::World<RuntimeShape>;
+using SymbolLayer = SymbolWorld::LayerType;
+using SymbolSpec = Spec<SymbolLayer, Dyn>;
+using Token = SymbolWorld::TokenType;
+using Chunk = Seq<Token, Dyn>;
+using Query = SymbolLayer::Query;
+using Output = SymbolLayer::Output;
+using Rows = Cache<SymbolLayer::Key, SymbolLayer::Value, Dyn>;
+using Storage = std::shared_ptr<Rows>;
+using Model = decltype(std::declval<SymbolWorld const&>().model());
+using Caches = decltype(emptyCachesOf(std::declval<Model const&>()));
+using Hidden = decltype(std::declval<SymbolWorld const&>().hidden(0));
+using ModelStep = Decoded<Caches, Hidden>;
+
+/// The verbs of the spec; a mutant names one of them and says what it does instead.
+struct Verbs {
+    void (*appendKV)(SymbolSpec const&, Rows&, Token const&) =
+        [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+            rows = spec.appendKV(rows, token);
+        };
+    bool (*appendWithin)(SymbolSpec const&, Rows&, Token const&) =
+        [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+            auto attempt = spec.appendWithin(rows, token);
+            rows = std::move(attempt.cache);
+            return attempt.accepted;
+        };
+    bool (*takesMisshapen)(SymbolSpec const&, Rows&) = [](SymbolSpec const& spec, Rows& rows) {
+        return spec.takesMisshapen(rows);
+    };
+    Seq<Output, Dyn> (*prefill)(SymbolSpec const&, Rows&, Chunk const&) =
+        [](SymbolSpec const& spec, Rows& rows, Chunk const& chunk) {
+            auto step = spec.prefill(rows, chunk);
+            rows = std::move(step.cache);
+            return step.outputs;
+        };
+    Output (*attend)(SymbolSpec const&, Rows const&, Query const&) =
+        [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+            return spec.attend(rows, query);
+        };
+    Rows (*observe)(SymbolSpec const&, Rows const&) = [](SymbolSpec const& spec, Rows const& rows) {
+        return spec.observe(rows);
+    };
+    void (*rollback)(SymbolSpec const&, Rows&, Dyn) = [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+        rows = spec.rollback(rows, m);
+    };
+    Storage (*fork)(SymbolSpec const&, Storage const&) =
+        [](SymbolSpec const& spec, Storage const& parent) {
+            return std::make_shared<Rows>(spec.fork(*parent).child);
+        };
+    void (*evict)(SymbolSpec const&, Rows&, Dyn) = [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+        rows = spec.evict(rows, m);
+    };
+    void (*shift)(SymbolSpec const&, Rows&, Position) =
+        [](SymbolSpec const& spec, Rows& rows, Position by) { rows = spec.shift(rows, by); };
+    ModelStep (*decodeModel)(SymbolSpec const&, Model const&, Caches const&, Hidden const&) =
+        [](SymbolSpec const& spec, Model const& model, Caches const& caches, Hidden const& x) {
+            return spec.decodeModel(model, caches, x);
+        };
+};
+
+/// How many verbs differ from the spec's.
+inline int replacedVerbs(Verbs const& v) {
+    Verbs const spec;
+    return int(v.appendKV != spec.appendKV) + int(v.appendWithin != spec.appendWithin) +
+           int(v.takesMisshapen != spec.takesMisshapen) + int(v.prefill != spec.prefill) +
+           int(v.attend != spec.attend) + int(v.observe != spec.observe) +
+           int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
+           int(v.evict != spec.evict) + int(v.shift != spec.shift) +
+           int(v.decodeModel != spec.decodeModel);
+}
+
+/// A subject (spec/subject.hpp) whose handles own storage that changes in place.
+class LiveSpec {
+   public:
+    using Scalar = proofs::Term;
+    struct Handle {
+        Storage rows;
+        explicit Handle(Storage r) : rows(std::move(r)) {}
+        Handle(Handle&&) = default;
+        Handle& operator=(Handle&&) = default;
+    };
+
+    LiveSpec(SymbolWorld const& world, Verbs const& verbs)
+        : spec_{world.layer(), world.capacity()}, verbs_(verbs) {}
+
+    Handle empty() const { return Handle(std::make_shared<Rows>(spec_.empty())); }
+    Handle appendKV(Handle h, Token const& token) const {
+        verbs_.appendKV(spec_, *h.rows, token);
+        return h;
+    }
+    Attempt<Handle> appendWithin(Handle h, Token const& token) const {
+        bool const accepted = verbs_.appendWithin(spec_, *h.rows, token);
+        return {accepted, std::move(h)};
+    }
+    bool takesMisshapen(Handle& h) const { return verbs_.takesMisshapen(spec_, *h.rows); }
+    Prefilled<Handle, Seq<Output, Dyn>> prefill(Handle h, Chunk const& chunk) const {
+        auto outputs = verbs_.prefill(spec_, *h.rows, chunk);
+        return {std::move(h), std::move(outputs)};
+    }
+    Output attend(Handle& h, Query const& query) const {
+        return verbs_.attend(spec_, *h.rows, query);
+    }
+    Rows observe(Handle& h) const { return verbs_.observe(spec_, *h.rows); }
+    Handle rollback(Handle h, Dyn m) const {
+        verbs_.rollback(spec_, *h.rows, m);
+        return h;
+    }
+    Forked<Handle> fork(Handle h) const {
+        Handle child(verbs_.fork(spec_, h.rows));
+        return {std::move(h), std::move(child)};
+    }
+    Handle evict(Handle h, Dyn m) const {
+        verbs_.evict(spec_, *h.rows, m);
+        return h;
+    }
+    Handle shift(Handle h, Position by) const {
+        verbs_.shift(spec_, *h.rows, by);
+        return h;
+    }
+    ModelStep decodeModel(Model const& model, Caches const& caches, Hidden const& x) const {
+        return verbs_.decodeModel(spec_, model, caches, x);
+    }
+
+   private:
+    SymbolSpec spec_;
+    Verbs verbs_;
+};
+
+}  // namespace kv::tests

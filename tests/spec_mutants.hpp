@@ -1,0 +1,532 @@
+// spec_mutants: wrong specs, one wrong verb each, that some theorem must notice.
+//
+// Each is a mistake that a cache has been shipped with or that a hasty author of a spec makes. They
+// stand in the order of the verbs; a name says what is wrong, so it can head a row of the table
+// that spec_mutants_test.cpp prints.
+#pragma once
+#include "replaced_verb.hpp"
+
+#include <string_view>
+#include <vector>
+
+namespace kv::tests {
+
+struct Mutant {
+    std::string_view name;
+    Verbs verbs;
+};
+
+namespace detail {
+
+// Appends the token as if it stood at position `at`; the row is listed at `listed`.
+inline void appendAt(SymbolSpec const& spec, Rows& rows, Token const& token, Position at,
+                     Position listed) {
+    rows = kv::appendKV(rows, storedKey(spec.layer.position, token.key, at), token.value);
+    rows.positions[lastIndex(rows)] = listed;
+}
+
+template <class Change>
+void changeLast(Rows& rows, Change change) {
+    if (rows.length() != 0) change(rows, lastIndex(rows));
+}
+
+// Stores a chunk as the spec does, then answers token i from the rows that `sees` lets it see.
+template <class Sees>
+Seq<Output, Dyn> prefillSeeing(SymbolSpec const& spec, Rows& rows, Chunk const& chunk, Sees sees) {
+    std::size_t const past = rows.length();
+    for (std::size_t i = 0; i < chunk.size(); ++i) rows = spec.appendKV(rows, chunk[i]);
+    auto const keys = tabulate(rows.length(), [&](std::size_t j) {
+        return seenKey(spec.layer.position, rows.keys[j], rows.positions[j]);
+    });
+    return tabulate(chunk.size(), [&](std::size_t i) {
+        Position const at = rows.positions[past + i];
+        return attendRows(
+            spec.layer, at, chunk[i].query,
+            kv::Rows{rows.length(), [&](std::size_t j) { return rows.positions[j]; },
+                     [&](std::size_t j) -> auto const& { return keys[j]; },
+                     [&](std::size_t j) -> auto const& { return rows.values[j]; },
+                     [&](Sight const& s) { return sees(s, past); }});
+    });
+}
+
+// Query head h reads kv head h % G: the heads in the order in which division would give that.
+inline Output attendByModulo(SymbolLayer layer, Rows const& rows, Query const& query) {
+    std::size_t const heads = layer.queryHeads, groups = layer.kvHeads;
+    auto const place = [&](std::size_t h) { return h % groups * (heads / groups) + h / groups; };
+    auto const slopes = layer.position.slopes;
+    Query moved = query;
+    for (std::size_t h = 0; h < heads; ++h) {
+        moved[place(h)] = query[h];
+        if (slopes.size() != 0) layer.position.slopes[place(h)] = slopes[h];
+    }
+    auto const output = kv::attend(layer, rows, moved);
+    return tabulate(layer.queryHeads, [&](std::size_t h) { return output[place(h)]; });
+}
+
+// Both blocks of the model; the second one takes what `between` makes of the first one's output.
+template <class Between>
+ModelStep throughBlocks(Model const& model, Caches const& caches, Hidden const& x, Between between) {
+    auto const& first = hana::at_c<0>(model);
+    auto const& second = hana::at_c<1>(model);
+    auto const one = decodeWithCache(first.layer, hana::at_c<0>(caches), first.project(x));
+    Hidden const middle = between(x, first.combine(x, one.output));
+    auto const two = decodeWithCache(second.layer, hana::at_c<1>(caches), second.project(middle));
+    return {Caches{one.cache, two.cache}, second.combine(middle, two.output)};
+}
+
+}  // namespace detail
+
+inline std::vector<Mutant> const appendMutants{
+    {"append overwrites the newest row",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              if (rows.length() != 0) rows = kv::rollback(rows, rows.length() - 1);
+              rows = spec.appendKV(rows, token);
+          }}},
+    {"append puts the newest row before the last",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              rows = spec.appendKV(rows, token);
+              detail::changeLast(rows, [](Rows& r, std::size_t n) {
+                  if (n == 0) return;
+                  std::swap(r.keys[n], r.keys[n - 1]);
+                  std::swap(r.values[n], r.values[n - 1]);
+              });
+          }}},
+    {"append stores the value of the row before",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              rows = spec.appendKV(rows, token);
+              detail::changeLast(
+                  rows, [](Rows& r, std::size_t n) { r.values[n] = r.values[n == 0 ? 0 : n - 1]; });
+          }}},
+    {"append stores the key of the row before",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              rows = spec.appendKV(rows, token);
+              detail::changeLast(
+                  rows, [](Rows& r, std::size_t n) { r.keys[n] = r.keys[n == 0 ? 0 : n - 1]; });
+          }}},
+    {"append writes into the first row too",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              rows = spec.appendKV(rows, token);
+              rows.values[0] = token.value;
+          }}},
+    {"append keeps the next position",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              auto const next = rows.next;
+              rows = spec.appendKV(rows, token);
+              rows.next = next;
+          }}},
+    {"append rotates by one position too far",
+     {.appendKV = [](SymbolSpec const& spec, Rows& rows,
+                     Token const& token) {
+         detail::appendAt(spec, rows, token, rows.next + 1, rows.next);
+     }}},
+    {"append forgets to rotate",
+     {.appendKV =
+          [](SymbolSpec const&, Rows& rows, Token const& token) {
+              rows = kv::appendKV(rows, token.key, token.value);
+          }}},
+    {"append rotates a raw key",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              rows = kv::appendKV(rows, rotateRow(spec.layer.position, token.key, rows.next),
+                                  token.value);
+          }}},
+    {"append takes the index for the position",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              auto const index = Position(rows.length());
+              detail::appendAt(spec, rows, token, index, index);
+          }}},
+    {"append keeps three rows only",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              rows = spec.appendKV(rows, token);
+              if (rows.length() > 3) rows = kv::evict(rows, Dyn{1});
+          }}},
+    {"append exchanges two kv heads",
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              rows = spec.appendKV(rows, token);
+              detail::changeLast(rows, [](Rows& r, std::size_t n) {
+                  std::swap(r.keys[n][0], r.keys[n][r.keys[n].size() - 1]);
+              });
+          }}},
+};
+
+inline std::vector<Mutant> const capacityMutants{
+    {"capacity is one row too large",
+     {.appendWithin =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              bool const fits = rows.length() <= spec.capacity;
+              if (fits) rows = spec.appendKV(rows, token);
+              return fits;
+          }}},
+    {"capacity is one row too small",
+     {.appendWithin =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              bool const fits = rows.length() + 1 < spec.capacity;
+              if (fits) rows = spec.appendKV(rows, token);
+              return fits;
+          }}},
+    {"a full cache drops its oldest row",
+     {.appendWithin =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              bool const fits = rows.length() < spec.capacity;
+              rows = spec.appendKV(rows, token);
+              if (!fits) rows = kv::evict(rows, Dyn{1});
+              return fits;
+          }}},
+    {"a refusal takes a position",
+     {.appendWithin =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              auto attempt = spec.appendWithin(rows, token);
+              rows = std::move(attempt.cache);
+              if (!attempt.accepted) ++rows.next;
+              return attempt.accepted;
+          }}},
+    {"a refusal is called accepted",
+     {.appendWithin =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              rows = spec.appendWithin(rows, token).cache;
+              return true;
+          }}},
+    {"a misshapen row is taken", {.takesMisshapen = [](SymbolSpec const&, Rows&) { return true; }}},
+};
+
+inline std::vector<Mutant> const prefillMutants{
+    {"prefill sees later tokens",
+     {.prefill =
+          [](SymbolSpec const& spec, Rows& rows, Chunk const& chunk) {
+              return detail::prefillSeeing(spec, rows, chunk, [&](Sight s, std::size_t) {
+                  s.query = std::max(s.query, s.key);
+                  return spec.layer.mask.sees(s);
+              });
+          }}},
+    {"prefill aligns a chunk with the first key",
+     {.prefill =
+          [](SymbolSpec const& spec, Rows& rows, Chunk const& chunk) {
+              return detail::prefillSeeing(spec, rows, chunk, [&](Sight s, std::size_t past) {
+                  s.query -= Position(past);
+                  return spec.layer.mask.sees(s);
+              });
+          }}},
+    {"prefill ignores the past",
+     {.prefill =
+          [](SymbolSpec const& spec, Rows& rows, Chunk const& chunk) {
+              return detail::prefillSeeing(spec, rows, chunk, [&](Sight const& s, std::size_t past) {
+                  return s.index >= past && spec.layer.mask.sees(s);
+              });
+          }}},
+    {"prefill loses its last token",
+     {.prefill =
+          [](SymbolSpec const& spec, Rows& rows, Chunk const& chunk) {
+              auto step = spec.prefill(rows, chunk);
+              rows = chunk.size() == 0 ? step.cache
+                                       : kv::rollback(step.cache, step.cache.length() - 1);
+              return step.outputs;
+          }}},
+    {"positions restart in a chunk",
+     {.prefill =
+          [](SymbolSpec const& spec, Rows& rows, Chunk const& chunk) {
+              rows.next = 0;
+              auto step = spec.prefill(rows, chunk);
+              rows = std::move(step.cache);
+              return step.outputs;
+          }}},
+    {"positions restart after a chunk",
+     {.prefill =
+          [](SymbolSpec const& spec, Rows& rows, Chunk const& chunk) {
+              auto step = spec.prefill(rows, chunk);
+              rows = std::move(step.cache);
+              rows.next = 0;
+              return step.outputs;
+          }}},
+};
+
+inline std::vector<Mutant> const attendMutants{
+    {"the mask is one key too wide",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              if (layer.mask.keys != 0) ++layer.mask.keys;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"the mask is one key too narrow",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              if (layer.mask.keys > 1) --layer.mask.keys;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"the window is ignored",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              layer.mask.keys = 0;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"the sinks are ignored",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              layer.mask.sinks = 0;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"the oldest row is not seen",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              if (rows.length() < 2) return spec.attend(rows, query);
+              return spec.attend(kv::evict(rows, Dyn{1}), query);
+          }}},
+    {"the query head reads kv head h modulo G",
+     {.attend = [](SymbolSpec const& spec, Rows const& rows,
+                   Query const& query) { return detail::attendByModulo(spec.layer, rows, query); }}},
+    {"the scale is applied twice",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              layer.scale = layer.scale * layer.scale;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"the slope of ALiBi has the wrong sign",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              for (std::size_t h = 0; h < layer.position.slopes.size(); ++h)
+                  layer.position.slopes[h] =
+                      Num<proofs::Term>::multiple(layer.position.slopes[h], -1);
+              return kv::attend(layer, rows, query);
+          }}},
+    {"raw keys are read without rotation",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              layer.position.storage = KeyStorage::rotated;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"rotated keys are rotated again when read",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              layer.position.storage = KeyStorage::raw;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"halves and neighbors are confused",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              if (layer.position.layout != RotaryLayout::none)
+                  layer.position.layout = layer.position.layout == RotaryLayout::halfSplit
+                                              ? RotaryLayout::interleaved
+                                              : RotaryLayout::halfSplit;
+              return kv::attend(layer, rows, query);
+          }}},
+};
+
+inline std::vector<Mutant> const observeMutants{
+    {"a read-back begins one row late",
+     {.observe =
+          [](SymbolSpec const&, Rows const& rows) {
+              return kv::evict(rows, Dyn{rows.length() == 0 ? 0u : 1u});
+          }}},
+    {"a read-back counts positions from the oldest row",
+     {.observe =
+          [](SymbolSpec const&, Rows const& rows) {
+              auto seen = rows;
+              for (std::size_t i = 0; i < seen.length(); ++i) seen.positions[i] = Position(i);
+              return seen;
+          }}},
+};
+
+inline std::vector<Mutant> const rollbackMutants{
+    {"a rollback keeps one row too many",
+     {.rollback =
+          [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+              rows = spec.rollback(rows, m < rows.length() ? m + 1 : m);
+          }}},
+    {"a rollback drops the oldest rows",
+     {.rollback =
+          [](SymbolSpec const&, Rows& rows, Dyn m) {
+              rows = kv::rowsOf(rows, rows.length() - m, m, rows.next - Position(rows.length() - m));
+          }}},
+    {"a rollback leaves the next position",
+     {.rollback =
+          [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+              auto const next = rows.next;
+              rows = spec.rollback(rows, m);
+              rows.next = next;
+          }}},
+    {"a rollback leaves the rows",
+     {.rollback =
+          [](SymbolSpec const&, Rows& rows, Dyn m) {
+              if (m < rows.length()) rows.next = rows.positions[m];
+          }}},
+    {"a rollback to nothing is forgotten",
+     {.rollback =
+          [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+              if (m != 0) rows = spec.rollback(rows, m);
+          }}},
+};
+
+inline std::vector<Mutant> const forkMutants{
+    {"a fork shares its rows",
+     {.fork = [](SymbolSpec const&, Storage const& parent) { return parent; }}},
+    {"a fork begins at position 0",
+     {.fork =
+          [](SymbolSpec const& spec, Storage const& parent) {
+              auto child = spec.fork(*parent).child;
+              child.next = 0;
+              return std::make_shared<Rows>(std::move(child));
+          }}},
+    {"a fork misses the newest row",
+     {.fork =
+          [](SymbolSpec const& spec, Storage const& parent) {
+              auto child = spec.fork(*parent).child;
+              if (child.length() != 0) {
+                  auto const next = child.next;
+                  child = kv::rollback(child, child.length() - 1);
+                  child.next = next;
+              }
+              return std::make_shared<Rows>(std::move(child));
+          }}},
+    {"a fork takes the rows of its parent along",
+     {.fork =
+          [](SymbolSpec const& spec, Storage const& parent) {
+              auto child = std::make_shared<Rows>(*parent);
+              *parent = spec.rollback(*parent, Dyn{0});
+              return child;
+          }}},
+};
+
+inline std::vector<Mutant> const evictMutants{
+    {"an eviction drops the newest rows",
+     {.evict =
+          [](SymbolSpec const&, Rows& rows, Dyn m) {
+              rows = kv::rowsOf(rows, 0, rows.length() - m, rows.next);
+          }}},
+    {"an eviction frees positions",
+     {.evict =
+          [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+              rows = spec.evict(rows, m);
+              rows.next -= Position(m);
+          }}},
+    {"an eviction moves positions down",
+     {.evict =
+          [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+              rows = spec.evict(rows, m);
+              for (std::size_t i = 0; i < rows.length(); ++i) rows.positions[i] -= Position(m);
+          }}},
+    {"an eviction drops one row too many",
+     {.evict =
+          [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+              rows = spec.evict(rows, m != 0 && m < rows.length() ? m + 1 : m);
+          }}},
+    {"an eviction drops nothing", {.evict = [](SymbolSpec const&, Rows&, Dyn) {}}},
+    {"an eviction forgets the last position",
+     {.evict =
+          [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+              rows = spec.evict(rows, m);
+              rows.next = rows.length() == 0 ? 0 : rows.positions[lastIndex(rows)] + 1;
+          }}},
+};
+
+inline std::vector<Mutant> const shiftMutants{
+    {"a shift does not rotate",
+     {.shift =
+          [](SymbolSpec const&, Rows& rows, Position by) {
+              for (std::size_t i = 0; i < rows.length(); ++i) rows.positions[i] += by;
+              rows.next += by;
+          }}},
+    {"a shift rotates the other way",
+     {.shift =
+          [](SymbolSpec const& spec, Rows& rows, Position by) {
+              auto const keys = spec.shift(rows, -by).keys;
+              rows = spec.shift(rows, by);
+              rows.keys = keys;
+          }}},
+    {"a shift rotates twice",
+     {.shift =
+          [](SymbolSpec const& spec, Rows& rows, Position by) {
+              auto const keys = spec.shift(rows, 2 * by).keys;
+              rows = spec.shift(rows, by);
+              rows.keys = keys;
+          }}},
+    {"a shift rotates raw keys",
+     {.shift =
+          [](SymbolSpec const& spec, Rows& rows, Position by) {
+              auto law = spec.layer.position;
+              law.storage = KeyStorage::rotated;
+              rows = kv::shift(law, rows, by);
+          }}},
+    {"a shift leaves the listed positions",
+     {.shift =
+          [](SymbolSpec const& spec, Rows& rows, Position by) {
+              auto const positions = rows.positions;
+              rows = spec.shift(rows, by);
+              rows.positions = positions;
+          }}},
+    {"a shift leaves the next position",
+     {.shift =
+          [](SymbolSpec const& spec, Rows& rows, Position by) {
+              rows = spec.shift(rows, by);
+              rows.next -= by;
+          }}},
+    {"a shift spares the oldest row",
+     {.shift =
+          [](SymbolSpec const& spec, Rows& rows, Position by) {
+              auto shifted = spec.shift(rows, by);
+              if (rows.length() != 0) shifted.keys[0] = rows.keys[0];
+              rows = std::move(shifted);
+          }}},
+};
+
+inline std::vector<Mutant> const modelMutants{
+    {"the second block takes the input of the first",
+     {.decodeModel =
+          [](SymbolSpec const&, Model const& model, Caches const& caches, Hidden const& x) {
+              return detail::throughBlocks(model, caches, x,
+                                           [](Hidden const& in, Hidden const&) { return in; });
+          }}},
+    {"the first block's cache does not grow",
+     {.decodeModel =
+          [](SymbolSpec const& spec, Model const& model, Caches const& caches, Hidden const& x) {
+              auto step = spec.decodeModel(model, caches, x);
+              hana::at_c<0>(step.cache) = hana::at_c<0>(caches);
+              return step;
+          }}},
+    {"the second block's newest value stands in the first block's cache",
+     {.decodeModel =
+          [](SymbolSpec const& spec, Model const& model, Caches const& caches, Hidden const& x) {
+              auto step = spec.decodeModel(model, caches, x);
+              auto& first = hana::at_c<0>(step.cache);
+              auto& second = hana::at_c<1>(step.cache);
+              std::size_t const newest = lastIndex(first);
+              if (first.values[newest][0].size() == second.values[newest][0].size())
+                  first.values[newest] = second.values[newest];
+              return step;
+          }}},
+    {"the second block forgets its past",
+     {.decodeModel =
+          [](SymbolSpec const& spec, Model const& model, Caches const& caches, Hidden const& x) {
+              auto kept = caches;
+              hana::at_c<1>(kept) = {};
+              return spec.decodeModel(model, kept, x);
+          }}},
+};
+
+/// All of them, in the order of the verbs.
+inline std::vector<Mutant> everyMutant() {
+    std::vector<Mutant> all;
+    for (auto const* group :
+         {&appendMutants, &capacityMutants, &prefillMutants, &attendMutants, &observeMutants,
+          &rollbackMutants, &forkMutants, &evictMutants, &shiftMutants, &modelMutants})
+        all.insert(all.end(), group->begin(), group->end());
+    return all;
+}
+
+}  // namespace kv::tests

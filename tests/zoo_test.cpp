@@ -1,0 +1,148 @@
+// zoo_test: show every bug by its shortest trace, and by chance.
+//
+// The right engine passes each of these traces. A bug that needs poisoned storage, or storage full
+// of zeros, to be seen would be a bad specimen, so both are tried.
+#include "bugs/zoo.hpp"
+
+#include "contiguous_model.hpp"
+
+#include <functional>
+#include <map>
+
+namespace kv::tests {
+
+using namespace naive;
+
+namespace {
+
+using kv::bugs::forEachBug;
+
+// Calls f(name, driver) for an engine with each bug.
+void forEachDriver(Shape const& shape, Options options,
+                   std::function<void(std::string_view, AnyDriver&)> const& f) {
+    forEachBug([&](auto bug) {
+        Driver<decltype(bug)> driver(shape, options);
+        f(bug.name, driver);
+    });
+}
+
+// The shortest trace over the verbs of `everyStep` that shows each bug, in smallShape().
+std::map<std::string_view, Trace> const& shortestTraces() {
+    static std::map<std::string_view, Trace> const traces{
+        {"slot_reused", {{Verb::prefill, 0, 2}}},
+        {"stale_length_after_rollback",
+         {{Verb::append, 0, 1}, {Verb::rollback, 0, 0}, {Verb::observe, 0}}},
+        {"rolled_back_row_visible",
+         {{Verb::append, 0, 2}, {Verb::rollback, 0, 1}, {Verb::attend, 0}}},
+        {"mask_one_key_too_wide", {{Verb::prefill, 0, 2}}},
+        {"mask_one_key_too_narrow", {{Verb::prefill, 0, 1}}},
+        {"position_restarts_after_prefill", {{Verb::prefill, 0, 1}, {Verb::observe, 0}}},
+        {"position_off_by_one_after_eviction",
+         {{Verb::append, 0, 1}, {Verb::evict, 0, 1}, {Verb::observe, 0}}},
+        {"kv_head_by_modulo", {{Verb::prefill, 0, 1}}},
+        {"fork_aliases", {{Verb::fork, 0, 1}, {Verb::prefill, 0, 2}, {Verb::prefill, 1, 1}}},
+        {"ring_off_by_one_at_wrap", {{Verb::append, 0, 3}, {Verb::observe, 0}}},
+        {"key_written_into_every_layer", {{Verb::append, 0, 1}, {Verb::observe, 0}}},
+        {"capacity_wraps_silently", {{Verb::append, 0, 4}}},
+    };
+    return traces;
+}
+
+// Every verb with every argument worth trying in smallShape().
+Trace everyStep() {
+    Trace steps{{Verb::reset}};
+    for (std::size_t s = 0; s < 2; ++s) {
+        for (std::size_t n = 0; n <= 4; ++n) {
+            steps.push_back({Verb::append, s, n});
+            steps.push_back({Verb::prefill, s, n});
+            steps.push_back({Verb::prefill, s, n, 0, 0});
+            steps.push_back({Verb::rollback, s, n});
+            steps.push_back({Verb::evict, s, n});
+        }
+        for (std::int64_t delta : {-1, 1})
+            steps.push_back({Verb::shift, s, 0, delta});
+        for (Verb verb : {Verb::attend, Verb::observe, Verb::release})
+            steps.push_back({verb, s});
+        steps.push_back({Verb::fork, s, 1 - s});
+    }
+    return steps;
+}
+
+bool someTraceShows(AnyDriver& driver, Shape const& shape, Trace& trace, std::size_t verbs) {
+    if (verbs == 0)
+        return firstDifference(driver, shape, trace).step != 0;
+    static Trace const steps = everyStep();
+    for (Step const& step : steps) {
+        trace.push_back(step);
+        bool const shows = someTraceShows(driver, shape, trace, verbs - 1);
+        trace.pop_back();
+        if (shows)
+            return true;
+    }
+    return false;
+}
+
+TEST(Zoo, everyBugHasAShortestTrace) {
+    std::size_t bugs = 0;
+    Shape const shape = smallShape();
+    forEachDriver(shape, {}, [&](std::string_view bug, AnyDriver& driver) {
+        ++bugs;
+        ASSERT_TRUE(shortestTraces().contains(bug)) << bug;
+        Trace const& trace = shortestTraces().at(bug);
+        EXPECT_EQ(firstDifference(shape, trace).step, 0U) << bug;
+        EXPECT_EQ(firstDifference(driver, shape, trace).step, trace.size()) << bug;
+    });
+    EXPECT_EQ(bugs, 12U);
+    EXPECT_EQ(bugs, shortestTraces().size());
+}
+
+TEST(Zoo, noShorterTraceShowsABug) {
+    Shape const shape = smallShape();
+    forEachDriver(shape, {}, [&](std::string_view bug, AnyDriver& driver) {
+        Trace trace;
+        for (std::size_t verbs = 1; verbs < shortestTraces().at(bug).size(); ++verbs)
+            EXPECT_FALSE(someTraceShows(driver, shape, trace, verbs)) << bug;
+    });
+}
+
+TEST(Zoo, randomTracesShowEveryBugWhateverTheFill) {
+    Shape const shape = mixedShape(0);
+    for (float fill : {float{}, std::numeric_limits<float>::quiet_NaN()})
+        forEachDriver(shape, {.fill = fill}, [&](std::string_view bug, AnyDriver& driver) {
+            std::mt19937 random(1);
+            std::size_t shown = 0;
+            for (int i = 0; i < 400; ++i)
+                shown += firstDifference(driver, shape, randomTrace(shape, random)).step != 0;
+            EXPECT_GT(shown, 0U) << bug;
+        });
+}
+
+TEST(Zoo, staysInsideItsStorage) {
+    // A wrong engine goes on after its first wrong answer; the sanitizers watch.
+    for (std::size_t ringSinks : {0, 2}) {
+        Shape const shape = mixedShape(ringSinks);
+        forEachDriver(shape, {}, [&](std::string_view bug, AnyDriver& driver) {
+            std::mt19937 random(2);
+            std::size_t accepted = 0, serial = 0;
+            for (int i = 0; i < 400; ++i)
+                for (Step const& step : randomTrace(shape, random))
+                    accepted += driver.apply(step, serial++ % 16).accepted;
+            EXPECT_GT(accepted, 1000U) << bug;
+        });
+    }
+}
+
+TEST(Zoo, namesItselfAsItsFile) {
+    std::map<std::string_view, int> names;
+    forEachBug([&](auto bug) {
+        ++names[bug.name];
+        EXPECT_NE(bug.theorem, "");
+        EXPECT_NE(bug.story, "");
+        EXPECT_NE(bug.tracker.find(" #"), std::string_view::npos) << bug.name;
+    });
+    for (auto const& [name, count] : names)
+        EXPECT_EQ(count, 1) << name;
+}
+
+}  // namespace
+}  // namespace kv::tests
