@@ -9,7 +9,7 @@
 //     story     the same in one sentence
 //     tracker   a public thread about a bug of the same family
 //
-// Not said here: the shortest trace that shows each one (tests/contiguous_test.cpp).
+// Not said here: the shortest trace that shows each one (tests/zoo_test.cpp).
 #pragma once
 #include "capacity_wraps_silently.hpp"
 #include "fork_aliases.hpp"

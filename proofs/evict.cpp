@@ -5,6 +5,8 @@ namespace kv::proofs {
 
 static Table const table{[] {
     proveAtAllLengths<evict_invisible_under_window>();
+    // A window of one key evicts every row and keeps the position alone.
+    prove<evict_invisible_under_window, Sizes<4, 1, 1, 2, 2, 1>{}>();
 }};
 
 }  // namespace kv::proofs

@@ -86,6 +86,7 @@ class LiveWorld {
     struct AsExact {
         LiveWorld const* world;
         Dyn length() const { return world->length(); }
+        Position distance() const { return world->distance(); }
         ExactToken token(std::size_t i) const { return world->exact(i); }
         ExactToken other(std::size_t i) const { return world->exactOther(i); }
     };

@@ -13,7 +13,8 @@ std::vector<RegisteredLaw> registry() {
                             .owed = law.owed,
                             .shapes = {}};
         for (ProvedShape const& shape : provedShapes())
-            if (shape.law == law.name) entry.shapes.push_back(shape);
+            if (shape.law == law.name)
+                entry.shapes.push_back(shape);
         all.push_back(std::move(entry));
     });
     return all;

@@ -14,11 +14,11 @@ namespace kv::properties {
 
 /// One theorem without its claim.
 struct RegisteredLaw {
-    std::string stem;      ///< the file it stands in: spec/<stem>.hpp
+    std::string stem;  ///< the file it stands in: spec/<stem>.hpp
     std::string name;
     std::string sentence;
     Scope scope{};
-    std::string modulo;    ///< the law of real numbers it leans on; empty: free
+    std::string modulo;  ///< the law of real numbers it leans on; empty: free
     Owed owed{};
     std::vector<ProvedShape> shapes;  ///< empty in a program without proofs/
 };

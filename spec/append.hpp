@@ -28,6 +28,9 @@ constexpr Cache<Key, Value, Succ<N>> appendKV(Cache<Key, Value, N> const& c, K c
                                               V const& value) {
     auto const n = c.length();
     auto const grown = n + nat<1>;
+    if (!fitsBeside(key, c.keys)) throw ShapeError("a key has the head dim of the cache's keys");
+    if (!fitsBeside(value, c.values))
+        throw ShapeError("a value has the head dim of the cache's values");
     return {
         .positions =
             tabulate(grown, [&](std::size_t i) { return i < n ? c.positions[i] : c.next; }),
@@ -51,7 +54,9 @@ inline constexpr Theorem appendKV_last_key{
         auto after = fed(subject, world, world.length() + nat<1>);
         std::size_t const n = world.length();
         auto const seen = subject.observe(after);
-        equation.row({.what = What::key, .row = n}, seen.keys[n], world.stored(n).key);
+        equation.numbers({.what = What::length}, std::int64_t(seen.length()), std::int64_t(n) + 1);
+        if (equation.holds)
+            equation.row({.what = What::key, .row = n}, seen.keys[n], world.stored(n).key);
         return equation;
     }};
 
@@ -62,7 +67,9 @@ inline constexpr Theorem appendKV_last_value{
         auto after = fed(subject, world, world.length() + nat<1>);
         std::size_t const n = world.length();
         auto const seen = subject.observe(after);
-        equation.row({.what = What::value, .row = n}, seen.values[n], world.stored(n).value);
+        equation.numbers({.what = What::length}, std::int64_t(seen.length()), std::int64_t(n) + 1);
+        if (equation.holds)
+            equation.row({.what = What::value, .row = n}, seen.values[n], world.stored(n).value);
         return equation;
     }};
 
@@ -72,7 +79,9 @@ inline constexpr Theorem appendKV_prefix{
         auto equation = equationOf(subject, world);
         auto after = fed(subject, world, world.length() + nat<1>);
         auto const seen = subject.observe(after);
-        for (std::size_t i = 0; i < world.length(); ++i) {
+        equation.numbers({.what = What::length}, std::int64_t(seen.length()),
+                         std::int64_t(world.length()) + 1);
+        for (std::size_t i = 0; equation.holds && i < world.length(); ++i) {
             equation.numbers({.what = What::position, .row = i}, seen.positions[i], Position(i));
             equation.row({.what = What::key, .row = i}, seen.keys[i], world.stored(i).key);
             equation.row({.what = What::value, .row = i}, seen.values[i], world.stored(i).value);

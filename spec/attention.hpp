@@ -21,7 +21,9 @@ namespace kv {
 
 /// One layer: H query heads over G kv heads; a mask of window.hpp, a law of position.hpp.
 template <class S, Extent H, Extent G, Extent DK, Extent DV, class Mask, class Law>
-    requires QueryHeadsAreAMultipleOfKvHeads<H, G>
+    requires QueryHeadsAreAMultipleOfKvHeads<H, G> &&
+             RopeNeedsAnEvenRotaryDim<decltype(Law::rotaryDim)> &&
+             RotaryDimFitsTheHead<decltype(Law::rotaryDim), DK>
 struct Layer {
     using Scalar = S;
     using Key = Heads<S, G, DK>;
@@ -74,6 +76,9 @@ constexpr typename L::Output attendRows(L const& layer, Position at,
 
 /// Attention of every token of a sequence that begins at position `base`, no cache anywhere.
 template <class L, class T, Extent N>
+    requires KeyHasTheCachesHeadDim<decltype(T::key), typename L::Key> &&
+             ValueHasTheCachesHeadDim<decltype(T::value), typename L::Value> &&
+             QueryHasTheLayersHeadDim<decltype(T::query), typename L::Query>
 constexpr Seq<typename L::Output, N> fullAttention(L const& layer, Seq<T, N> const& tokens,
                                                    Position base = 0) {
     auto const keys = tabulate(tokens.size(), [&](std::size_t j) {

@@ -59,13 +59,31 @@ inline constexpr bool mayBeSameRow = std::same_as<A, B>;
 template <class S, class T, class A, class B>
 inline constexpr bool mayBeSameRow<Seq<S, A>, Seq<T, B>> =
     mayBeSameRow<S, T> && (!isStatic<A> || !isStatic<B> || std::same_as<A, B>);
+
+template <class A, class B>
+constexpr bool haveOneShape(A const&, B const&) {
+    return true;
+}
+template <class S, class T, class A, class B>
+constexpr bool haveOneShape(Seq<S, A> const& a, Seq<T, B> const& b) {
+    std::size_t const m = a.size(), n = b.size();
+    return m == n && (n == 0 || haveOneShape(a[0], b[0]));
+}
 }  // namespace detail
+
+/// Whether a row has the shape of those that are there.
+template <class Row, class Held, Extent N>
+constexpr bool fitsBeside(Row const& row, Seq<Held, N> const& rows) {
+    return Dyn{rows.size()} == 0 || detail::haveOneShape(row, rows[0]);
+}
 
 /// Two rows have one shape, or at least one of the two knows its shape only at run time.
 template <class Key, class CacheKey>
 concept KeyHasTheCachesHeadDim = detail::mayBeSameRow<Key, CacheKey>;
 template <class Value, class CacheValue>
 concept ValueHasTheCachesHeadDim = detail::mayBeSameRow<Value, CacheValue>;
+template <class Query, class LayerQuery>
+concept QueryHasTheLayersHeadDim = detail::mayBeSameRow<Query, LayerQuery>;
 template <class N>
 concept CacheIsNotEmpty = Extent<N> && !std::same_as<N, Nat<0>>;
 

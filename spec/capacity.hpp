@@ -20,10 +20,17 @@ struct Attempt {
     Handle cache;
 };
 
+template <class N, class C>
+concept CacheFitsItsCapacity = Extent<N> && Extent<C> && mayBeAtMost<N, C>;
+
 /// Appends if there is room. The length is min(n + 1, C), by type where both are types.
-template <class Key, class Value, Extent N, Extent C>
-constexpr auto appendWithin(C capacity, Cache<Key, Value, N> const& c, Key const& key,
-                            Value const& value) {
+template <class Key, class Value, Extent N, Extent C, class K, class V>
+    requires KeyHasTheCachesHeadDim<K, Key> && ValueHasTheCachesHeadDim<V, Value> &&
+             CacheFitsItsCapacity<N, C>
+constexpr auto appendWithin(C capacity, Cache<Key, Value, N> const& c, K const& key,
+                            V const& value) {
+    if (std::size_t(c.length()) > std::size_t(capacity))
+        throw ShapeError("a cache is no longer than its capacity");
     auto const grown = appendKV(c, key, value);
     bool const fits = c.length() < capacity;
     auto kept = rowsOf(grown, 0, smaller(grown.length(), capacity), fits ? grown.next : c.next);

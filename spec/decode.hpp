@@ -28,8 +28,10 @@ constexpr auto emptyCacheOf(L const&, Position base = 0) {
 }
 
 /// Appends a raw token: its key is stored as the layer's law says.
-template <class L, class C, class T>
-constexpr auto store(L const& layer, C const& cache, T const& token) {
+template <class L, class Key, class Value, Extent N, class T>
+    requires KeyHasTheCachesHeadDim<decltype(T::key), Key> &&
+             ValueHasTheCachesHeadDim<decltype(T::value), Value>
+constexpr auto store(L const& layer, Cache<Key, Value, N> const& cache, T const& token) {
     return appendKV(cache, storedKey(layer.position, token.key, cache.next), token.value);
 }
 
@@ -49,13 +51,20 @@ constexpr auto attendAt(L const& layer, C const& cache, std::size_t i,
 }
 
 /// Attention of one query at the newest row.
-template <class L, class C>
-constexpr auto attend(L const& layer, C const& cache, typename L::Query const& query) {
+template <class L, class Key, class Value, Extent N>
+    requires CacheIsNotEmpty<N> && KeyHasTheCachesHeadDim<typename L::Key, Key> &&
+             ValueHasTheCachesHeadDim<typename L::Value, Value>
+constexpr auto attend(L const& layer, Cache<Key, Value, N> const& cache,
+                      typename L::Query const& query) {
     return attendAt(layer, cache, lastIndex(cache), query);
 }
 
-template <class L, class C, class T>
-constexpr auto decodeWithCache(L const& layer, C const& cache, T const& token) {
+template <class L, class Key, class Value, Extent N, class T>
+    requires KeyHasTheCachesHeadDim<decltype(T::key), Key> &&
+             ValueHasTheCachesHeadDim<decltype(T::value), Value> &&
+             QueryHasTheLayersHeadDim<decltype(T::query), typename L::Query>
+constexpr auto decodeWithCache(L const& layer, Cache<Key, Value, N> const& cache,
+                               T const& token) {
     auto grown = store(layer, cache, token);
     auto output = attend(layer, grown, token.query);
     return Decoded<decltype(grown), decltype(output)>{grown, output};

@@ -42,7 +42,9 @@ inline constexpr Theorem position_append_is_next{
             subject.empty(), tabulate(world.length(), [&](auto i) { return world.token(i); }));
         auto handle = subject.appendKV(std::move(started.cache), world.token(world.length()));
         auto const seen = subject.observe(handle);
-        for (std::size_t i = 0; i <= world.length(); ++i)
+        equation.numbers({.what = What::length}, std::int64_t(seen.length()),
+                         std::int64_t(world.length()) + 1);
+        for (std::size_t i = 0; equation.holds && i <= world.length(); ++i)
             equation.numbers({.what = What::position, .row = i}, seen.positions[i], Position(i));
         equation.numbers({.what = What::nextPosition}, seen.next, Position(world.length()) + 1);
         return equation;

@@ -25,8 +25,12 @@ struct Prefilled {
 };
 
 /// Stores the chunk, then answers each of its tokens from its own row.
-template <class L, class C, class T, Extent M>
-constexpr auto prefill(L const& layer, C const& cache, Seq<T, M> const& chunk) {
+template <class L, class Key, class Value, Extent N, class T, Extent M>
+    requires KeyHasTheCachesHeadDim<decltype(T::key), Key> &&
+             ValueHasTheCachesHeadDim<decltype(T::value), Value> &&
+             QueryHasTheLayersHeadDim<decltype(T::query), typename L::Query>
+constexpr auto prefill(L const& layer, Cache<Key, Value, N> const& cache,
+                       Seq<T, M> const& chunk) {
     auto grown = iterate(chunk.size(), cache, [&](auto c, std::size_t i) {
         return store(layer, c, chunk[i]);
     });

@@ -21,7 +21,7 @@ template <class Key, class Value, Extent N, Extent M>
     requires RollbackDoesNotGrow<M, N>
 constexpr Cache<Key, Value, M> rollback(Cache<Key, Value, N> const& c, M m) {
     if (std::size_t(m) > std::size_t(c.length())) throw ShapeError("a rollback does not grow");
-    return rowsOf(c, 0, m, m < c.length() ? c.positions[m] : c.next);
+    return rowsOf(c, 0, m, m < c.length() ? c.positions[std::size_t{m}] : c.next);
 }
 
 /// The cache that a world's first `count` tokens leave in an empty one.

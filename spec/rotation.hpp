@@ -70,8 +70,10 @@ constexpr Vec<S, D> rotate(PositionLaw<S, Table, R> const& law, Vec<S, D> head, 
     return head;
 }
 /// Every head of a row.
-template <class Law, class S, Extent G, Extent D>
-constexpr Heads<S, G, D> rotateRow(Law const& law, Heads<S, G, D> const& row, Position by) {
+template <class S, class Table, Extent R, Extent G, Extent D>
+    requires RopeNeedsAnEvenRotaryDim<R> && RotaryDimFitsTheHead<R, D>
+constexpr Heads<S, G, D> rotateRow(PositionLaw<S, Table, R> const& law,
+                                   Heads<S, G, D> const& row, Position by) {
     return tabulate(row.size(), [&](std::size_t h) { return rotate(law, row[h], by); });
 }
 

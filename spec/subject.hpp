@@ -75,8 +75,9 @@ constexpr auto erased(Cache<Key, Value, N> const& c) {
         erased(c.positions), keys, values, c.next};
 }
 
-/// Every verb once: n tokens by prefill, a fork, an append and a rollback on each side, an
-/// eviction, a shift of what is left, and a last token with its output.
+/// Every verb of a cache once: n + 1 tokens by prefill; a fork; on one side an append, an eviction,
+/// a shift of what is left and another append, on the other an append, a rollback and a last token
+/// with its output.
 template <class Subject, class World>
 constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto const n = world.length();
@@ -84,8 +85,10 @@ constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto forked = subject.fork(std::move(started.cache));
     auto longer = subject.appendKV(std::move(forked.child), world.other(n + nat<1>));
     auto child = subject.rollback(std::move(longer), n);
-    auto parent = subject.evict(
+    auto evicted = subject.evict(
         subject.appendKV(std::move(forked.parent), world.token(n + nat<1>)), nat<1>);
+    auto shifted = subject.shift(std::move(evicted), world.distance());
+    auto parent = subject.appendKV(std::move(shifted), world.token(n + nat<2>));
     auto last = subject.appendKV(std::move(child), world.other(n));
     auto output = subject.attend(last, world.other(n).query);
     return hana::make_tuple(subject.observe(parent), subject.observe(last), output);

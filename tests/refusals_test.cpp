@@ -93,6 +93,48 @@ static_assert(!Keeps<Nat<2>, Window<Nat<3>>>, "fewer rows than the window reads"
 static_assert(!Keeps<Nat<3>, Window<Nat<3>, Nat<1>>>, "a window that reads sinks too");
 static_assert(keepLast(Held<5>{}, nat<3>, Window<Nat<3>>{}).length() == nat<3>);
 
+// The verbs that call other verbs refuse at their own interface.
+template <std::size_t K, std::size_t V, std::size_t Q>
+using TokenOf = Token<Row<2, K>, Row<2, V>, Row<4, Q>>;
+using Fits = TokenOf<4, 3, 4>;
+template <class C, class T>
+concept Decodes = requires(LayerOf<4, 2> layer, C c, T token) { decodeWithCache(layer, c, token); };
+static_assert(!Decodes<Held<2>, TokenOf<3, 3, 4>>, "a key of another head dim");
+static_assert(!Decodes<Held<2>, TokenOf<4, 4, 4>>, "a value of another head dim");
+static_assert(!Decodes<Held<2>, TokenOf<4, 3, 3>>, "a query of another head dim");
+static_assert(std::same_as<decltype(decodeWithCache(LayerOf<4, 2>{}, Held<0>{}, Fits{}).cache),
+                           Held<1>>);
+template <class T>
+concept Prefills = requires(LayerOf<4, 2> l, Held<2> c, Seq<T, Nat<2>> ts) { prefill(l, c, ts); };
+static_assert(!Prefills<TokenOf<3, 3, 4>>, "keys of another head dim");
+static_assert(!Prefills<TokenOf<4, 4, 4>>, "values of another head dim");
+static_assert(Prefills<Fits>);
+template <class T>
+concept AttendsFully = requires(LayerOf<4, 2> l, Seq<T, Nat<2>> ts) { fullAttention(l, ts); };
+static_assert(!AttendsFully<TokenOf<5, 3, 4>>, "longer keys, whose tail nobody would read");
+static_assert(!AttendsFully<TokenOf<4, 4, 4>>, "values of another head dim");
+static_assert(AttendsFully<Fits>);
+template <class C>
+concept Attends = requires(LayerOf<4, 2> l, C c, Row<4, 4> query) { attend(l, c, query); };
+static_assert(!Attends<Held<0>>, "attention of the newest of no rows");
+static_assert(!Attends<Cache<Row<2, 5>, Value, Nat<2>>>, "the cache of another layer");
+static_assert(Attends<Held<2>>);
+template <class C, class K>
+concept AppendsWithin = requires(C c, K key, Value value) { appendWithin(nat<3>, c, key, value); };
+static_assert(!AppendsWithin<Held<2>, Row<2, 5>>, "a key of another head dim");
+static_assert(appendWithin(nat<3>, Held<2>{}, Key{}, Value{}).accepted);
+static_assert(!appendWithin(nat<2>, Held<2>{}, Key{}, Value{}).accepted);
+template <std::size_t R>
+concept HasRotaryDim =
+    requires { typename Layer<float, Nat<4>, Nat<2>, Nat<4>, Nat<3>, Window<>, Law<R>>; };
+static_assert(!HasRotaryDim<3>, "a layer with an odd rotary dim");
+static_assert(!HasRotaryDim<6>, "a layer with a rotary dim above its key dim");
+static_assert(HasRotaryDim<4>);
+template <class L>
+concept TurnsRows = requires(L law, Key row) { rotateRow(law, row, Position{1}); };
+static_assert(!TurnsRows<Law<3>> && !TurnsRows<Law<6>>, "a row turned by such a law");
+static_assert(TurnsRows<Law<4>>);
+
 // A length that two programs disagree about.
 static_assert(std::same_as<decltype(appendKV(Held<2>{}, Key{}, Value{})), Held<3>>);
 static_assert(!std::convertible_to<Held<3>, Held<2>>, "a cache of another length");
