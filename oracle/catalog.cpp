@@ -21,17 +21,23 @@ std::string_view owedName(Owed owed) { return owed == Owed::moves ? "moves" : "c
 std::string shapeText(ProvedShape const& s) {
     std::string text = fmt::format("length {}, heads {}:{}, key dim {}, value dim {}", s.length,
                                    s.queryHeads, s.kvHeads, s.keyDim, s.valueDim);
-    if (s.rotaryDim > 0) text += fmt::format(", {} {}", nameOf(s.layout), s.rotaryDim);
-    if (s.storage == KeyStorage::raw) text += ", raw keys";
-    if (s.slopes) text += ", alibi";
-    if (s.window > 0) text += fmt::format(", window {}", s.window);
-    if (s.sinks > 0) text += fmt::format(", sinks {}", s.sinks);
+    if (s.rotaryDim > 0)
+        text += fmt::format(", {} {}", nameOf(s.layout), s.rotaryDim);
+    if (s.storage == KeyStorage::raw)
+        text += ", raw keys";
+    if (s.slopes)
+        text += ", alibi";
+    if (s.window > 0)
+        text += fmt::format(", window {}", s.window);
+    if (s.sinks > 0)
+        text += fmt::format(", sinks {}", s.sinks);
     return text;
 }
 
 /// Values behind a word, the word in the plural for several; nothing for none.
 std::string several(std::string_view word, std::set<std::size_t> const& values) {
-    if (values.empty()) return "";
+    if (values.empty())
+        return "";
     return fmt::format("; {}{} {}", word, values.size() > 1 ? "s" : "", fmt::join(values, " "));
 }
 
@@ -40,7 +46,8 @@ class Footnotes {
    public:
     std::size_t indexOf(std::string const& note) {
         auto const at = std::ranges::find(notes_, note);
-        if (at == notes_.end()) notes_.push_back(note);
+        if (at == notes_.end())
+            notes_.push_back(note);
         return static_cast<std::size_t>(std::ranges::find(notes_, note) - notes_.begin());
     }
     std::vector<std::string> const& all() const { return notes_; }
@@ -59,21 +66,24 @@ struct LawTable {
     Footnotes theories{}, summaries{};
 
     std::string row(RegisteredLaw const& law) {
-        std::string const proved = law.modulo.empty() ? "free"
-                                                      : theoryOf(theories.indexOf(law.modulo));
+        std::string const proved =
+            law.modulo.empty() ? "free" : theoryOf(theories.indexOf(law.modulo));
         std::string const sign =
             law.shapes.empty() ? "-" : letterOf(summaries.indexOf(summary(law.shapes)));
-        std::string text = fmt::format("  {:<{}} {:<{}} {:<6} {:<6} {:<8} {}\n", law.name,
-                                       nameWidth, law.sentence, sentenceWidth,
-                                       scopeName(law.scope), proved, owedName(law.owed), sign);
+        std::string text =
+            fmt::format("  {:<{}} {:<{}} {:<6} {:<6} {:<8} {}\n", law.name, nameWidth, law.sentence,
+                        sentenceWidth, scopeName(law.scope), proved, owedName(law.owed), sign);
         std::vector<std::string> kills;
-        for (auto const& bug : catalog.killedBy(law.name)) kills.push_back(bug.name);
-        text += wrapped(fmt::format("      kills {}", kills.empty() ? "none yet"
-                                                                : fmt::to_string(fmt::join(kills, ", "))),
+        for (auto const& bug : catalog.killedBy(law.name))
+            kills.push_back(bug.name);
+        text += wrapped(fmt::format("      kills {}", kills.empty()
+                                                          ? "none yet"
+                                                          : fmt::to_string(fmt::join(kills, ", "))),
                         12) +
                 "\n";
         if (shapes == ShapeList::full)
-            for (auto const& shape : law.shapes) text += "      " + shapeText(shape) + "\n";
+            for (auto const& shape : law.shapes)
+                text += "      " + shapeText(shape) + "\n";
         return text;
     }
 
@@ -87,8 +97,11 @@ struct LawTable {
         text +=
             "owed      moves: rows only move, the same bits; computes: as exactly as declared\n";
         if (summaries.all().empty())
-            return text + "compiled  -: this program was linked without proofs/, no shape proved\n";
-        text += "compiled  at these shapes, over symbols, by the compiler that built this program\n";
+            return text +
+                   "at        -: this program was linked without proofs/, so no shape is proved\n";
+        text +=
+            "at        the compiler that built this program proved it at these shapes, over "
+            "symbols\n";
         for (std::size_t i = 0; i < summaries.all().size(); ++i)
             text += wrapped(fmt::format("          {}: {}", letterOf(i), summaries.all()[i]), 13) +
                     "\n";
@@ -129,11 +142,14 @@ std::string owedInWords(RegisteredLaw const& law) {
            "interval that its declared numerics certify";
 }
 std::string killsInWords(std::vector<ZooBug> const& bugs) {
-    if (bugs.empty()) return "  kills     none yet: no bug of the zoo breaks this law first\n";
+    if (bugs.empty())
+        return "  kills     none yet: no bug of the zoo breaks this law first\n";
     std::string text;
     for (auto const& bug : bugs) {
         text += wrapped(fmt::format("  {:<9} bugs/{}: {}", text.empty() ? "kills" : "", bug.name,
-                                    bug.story), 12) + "\n";
+                                    bug.story),
+                        12) +
+                "\n";
         if (!bug.tracker.empty())
             text += fmt::format("  {:<9}   a relative in the wild: {}\n", "", bug.tracker);
     }
@@ -177,11 +193,12 @@ std::string printLaws(Catalog const& catalog, ShapeList shapes) {
     std::string text =
         fmt::format("{} theorems in {} stems; a theorem of STEM stands in spec/STEM.hpp\n\n",
                     catalog.laws.size(), stems.size());
-    text += fmt::format("  {:<{}} {:<{}} {:<6} {:<6} {:<8} compiled\n", "theorem", name,
-                        "sentence", sentence, "scope", "proved", "owed");
+    text += fmt::format("  {:<{}} {:<{}} {:<6} {:<6} {:<8} at\n", "theorem", name, "sentence",
+                        sentence, "scope", "proved", "owed");
     std::string stem;
     for (auto const& law : catalog.laws) {
-        if (law.stem != stem) text += "\n" + law.stem + "\n";
+        if (law.stem != stem)
+            text += "\n" + law.stem + "\n";
         stem = law.stem;
         text += table.row(law);
     }
@@ -197,19 +214,25 @@ OrderedJson lawsToJson(Catalog const& catalog) {
         entry["stem"] = law.stem;
         entry["scope"] = std::string(scopeName(law.scope));
         entry["free"] = law.modulo.empty();
-        if (!law.modulo.empty()) entry["modulo"] = law.modulo;
+        if (!law.modulo.empty())
+            entry["modulo"] = law.modulo;
         entry["owed"] = std::string(owedName(law.owed));
         entry["shapes"] = OrderedJson::array();
         for (auto const& s : law.shapes)
-            entry["shapes"].push_back({{"length", s.length}, {"queryHeads", s.queryHeads},
-                                       {"kvHeads", s.kvHeads}, {"keyDim", s.keyDim},
-                                       {"valueDim", s.valueDim}, {"window", s.window},
-                                       {"sinks", s.sinks}, {"rotaryDim", s.rotaryDim},
+            entry["shapes"].push_back({{"length", s.length},
+                                       {"queryHeads", s.queryHeads},
+                                       {"kvHeads", s.kvHeads},
+                                       {"keyDim", s.keyDim},
+                                       {"valueDim", s.valueDim},
+                                       {"window", s.window},
+                                       {"sinks", s.sinks},
+                                       {"rotaryDim", s.rotaryDim},
                                        {"rotaryLayout", std::string(nameOf(s.layout))},
                                        {"keyStorage", std::string(nameOf(s.storage))},
                                        {"slopes", s.slopes}});
         entry["kills"] = OrderedJson::array();
-        for (auto const& bug : catalog.killedBy(law.name)) entry["kills"].push_back(bug.name);
+        for (auto const& bug : catalog.killedBy(law.name))
+            entry["kills"].push_back(bug.name);
         out.push_back(std::move(entry));
     }
     return out;
@@ -219,7 +242,8 @@ std::string explain(Catalog const& catalog, std::string_view name) {
     RegisteredLaw const* law = catalog.find(name);
     if (law == nullptr) {
         std::vector<std::string> names;
-        for (auto const& known : catalog.laws) names.push_back(known.name);
+        for (auto const& known : catalog.laws)
+            names.push_back(known.name);
         throw BadArgument(fmt::format("{} is no theorem; expected one that kvspec laws lists{}",
                                       quote(name), perhaps(name, names)));
     }
@@ -227,17 +251,18 @@ std::string explain(Catalog const& catalog, std::string_view name) {
         return wrapped(fmt::format("  {:<9} {}", word, text), 12) + "\n";
     };
     std::string const proved =
-        law->shapes.empty() ? "at no shape: this program was linked without proofs/"
-                            : fmt::format("at {} shapes: {}", law->shapes.size(),
-                                          summary(law->shapes));
+        law->shapes.empty()
+            ? "at no shape: this program was linked without proofs/"
+            : fmt::format("at {} shapes: {}", law->shapes.size(), summary(law->shapes));
     return fmt::format("{}: {}\n\n", law->name, law->sentence) +
            entry("scope", scopeInWords(*law)) + entry("proved", provedInWords(*law)) +
            entry("owed", owedInWords(*law)) + entry("compiled", proved) +
            killsInWords(catalog.killedBy(law->name)) +
-           fmt::format("  written   spec/{0}.hpp: the verb, the equation and the claim\n"
-                       "            proofs/{0}.cpp: the proof, by the compiler\n"
-                       "            properties/{0}.hpp: the inputs that an engine is asked at\n",
-                       law->stem);
+           fmt::format(
+               "  written   spec/{0}.hpp: the verb, the equation and the claim\n"
+               "            proofs/{0}.cpp: the proof, by the compiler\n"
+               "            properties/{0}.hpp: the inputs that an engine is asked at\n",
+               law->stem);
 }
 
 std::string summary(std::vector<ProvedShape> const& shapes) {
@@ -247,8 +272,10 @@ std::string summary(std::vector<ProvedShape> const& shapes) {
     for (auto const& s : shapes) {
         lengths.insert(s.length);
         heads.insert({s.queryHeads, s.kvHeads});
-        if (s.window > 0) windows.insert(s.window);
-        if (s.sinks > 0) sinks.insert(s.sinks);
+        if (s.window > 0)
+            windows.insert(s.window);
+        if (s.sinks > 0)
+            sinks.insert(s.sinks);
         turns = turns || s.rotaryDim > 0;
         raw = raw || s.storage == KeyStorage::raw;
         biased = biased || s.slopes;
@@ -257,7 +284,8 @@ std::string summary(std::vector<ProvedShape> const& shapes) {
     if (!heads.empty())
         text += fmt::format("; up to {}:{} heads", heads.rbegin()->first, heads.rbegin()->second);
     for (auto const& [has, word] : {std::pair{turns, "rope"}, {raw, "raw keys"}, {biased, "alibi"}})
-        if (has) text += fmt::format("; {}", word);
+        if (has)
+            text += fmt::format("; {}", word);
     return text + several("window", windows) + several("sink", sinks);
 }
 
@@ -272,13 +300,15 @@ std::vector<std::string> nearMisses(std::string_view word, std::vector<std::stri
     std::ranges::stable_sort(near, {}, &std::pair<std::size_t, std::string>::first);
     std::vector<std::string> nearest;
     for (auto const& [distance, name] : near)
-        if (nearest.size() < 3) nearest.push_back(name);
+        if (nearest.size() < 3)
+            nearest.push_back(name);
     return nearest;
 }
 
 std::string perhaps(std::string_view word, std::vector<std::string> const& names) {
     auto const near = nearMisses(word, names);
-    if (near.empty()) return "";
+    if (near.empty())
+        return "";
     return fmt::format(", perhaps {}", oneOf({near.begin(), near.end()}));
 }
 
@@ -288,10 +318,12 @@ std::string wrapped(std::string_view text, std::size_t indent, std::size_t width
         std::size_t const room = out.empty() ? width : width - indent;
         std::size_t cut = text.rfind(' ', room);
         // A line of blanks and one long word stays whole.
-        if (cut == text.npos || text.find_first_not_of(' ') > cut) cut = text.find(' ', room);
-        if (cut == text.npos) break;
-        out += (out.empty() ? "" : std::string(indent, ' ')) + std::string(text.substr(0, cut)) +
-               "\n";
+        if (cut == text.npos || text.find_first_not_of(' ') > cut)
+            cut = text.find(' ', room);
+        if (cut == text.npos)
+            break;
+        out +=
+            (out.empty() ? "" : std::string(indent, ' ')) + std::string(text.substr(0, cut)) + "\n";
         text.remove_prefix(cut + 1);
     }
     return out + (out.empty() ? "" : std::string(indent, ' ')) + std::string(text);

@@ -1,16 +1,16 @@
 // The command `kvspec`: parse what was typed, call the room that does it, answer an exit code.
 //
 // Exit codes: 0 held, 1 violated, 2 bad input or usage, 3 could have shown too little.
+#include "oracle/candidates.hpp"
 #include "oracle/catalog.hpp"
-#include "oracle/engines/ours.hpp"
 #include "oracle/replay.hpp"
 #include "oracle/report.hpp"
 #include "oracle/verify.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <rapidcheck/detail/Configuration.h>
 #include <unistd.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -57,7 +57,8 @@ class ProgressBar {
    public:
     void show(properties::Progress const& progress) {
         auto const now = std::chrono::steady_clock::now();
-        if (!isTerminal_ || now - last_ < std::chrono::milliseconds(100)) return;
+        if (!isTerminal_ || now - last_ < std::chrono::milliseconds(100))
+            return;
         last_ = now;
         std::size_t const filled = progress.of > 0 ? width * progress.done / progress.of : 0;
         fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {} of {} cases", "", filled, "", width - filled,
@@ -66,7 +67,8 @@ class ProgressBar {
         isShown_ = true;
     }
     void clear() {
-        if (isShown_) fmt::print(stderr, "\r\x1b[K");
+        if (isShown_)
+            fmt::print(stderr, "\r\x1b[K");
         isShown_ = false;
     }
 
@@ -81,16 +83,20 @@ class ProgressBar {
 class ReportFile {
    public:
     explicit ReportFile(std::string path) : path_(std::move(path)) {
-        if (path_.empty()) return;
+        if (path_.empty())
+            return;
         stream_.open(path_, std::ios::binary);
         if (!stream_)
-            throw BadArgument(path_ + " cannot be written; expected a file in a directory that "
-                                      "exists");
+            throw BadArgument(path_ +
+                              " cannot be written; expected a file in a directory that "
+                              "exists");
     }
     void write(std::string const& text) {
-        if (path_.empty()) return;
+        if (path_.empty())
+            return;
         stream_ << text << std::flush;
-        if (!stream_) throw BadArgument(path_ + " could not be written to its end");
+        if (!stream_)
+            throw BadArgument(path_ + " could not be written to its end");
     }
 
    private:
@@ -110,15 +116,6 @@ struct CheckArguments {
     Pairs pairs = Pairs::smallest;
 };
 
-/// The candidate of that name, or a complaint that lists them all.
-properties::Candidate candidateOf(std::string const& name) {
-    auto const all = ourCandidates();
-    if (auto const* found = findCandidate(all, name)) return *found;
-    std::vector<std::string_view> names;
-    for (auto const& known : all) names.push_back(known.name);
-    throw BadArgument(fmt::format("{} is no engine; expected {}", quote(name), oneOf(names)));
-}
-
 /// Throws unless the law exists and an engine can be asked about it.
 void requireLawOfEngines(std::string const& name) {
     auto const known = catalog();
@@ -126,9 +123,10 @@ void requireLawOfEngines(std::string const& name) {
     if (law == nullptr) {
         explain(known, name);  // throws, and names near misses
     } else if (law->scope == Scope::spec) {
-        throw BadArgument(fmt::format("{} has scope spec, so no engine can be asked; expected a "
-                                      "law of scope engine (kvspec laws)",
-                                      name));
+        throw BadArgument(
+            fmt::format("{} has scope spec, so no engine can be asked; expected a "
+                        "law of scope engine (kvspec laws)",
+                        name));
     }
 }
 
@@ -140,7 +138,8 @@ properties::CheckOptions optionsOf(CheckArguments const& arguments) {
         options.budget = std::chrono::seconds(*arguments.budget);
         options.cases = std::min(mostCases, mostCasesPerSecond * *arguments.budget);
     }
-    if (arguments.cases) options.cases = *arguments.cases;
+    if (arguments.cases)
+        options.cases = *arguments.cases;
     for (auto const& bug : zooBugs())
         if (options.law.empty() || options.law == bug.theorem)
             options.zooLaws.push_back(bug.theorem);
@@ -179,8 +178,9 @@ void keepRapidCheckQuiet() {
 
 Exit runCheck(CheckArguments const& arguments) {
     keepRapidCheckQuiet();
-    auto const candidate = candidateOf(arguments.engine);
-    if (!arguments.law.empty()) requireLawOfEngines(arguments.law);
+    auto const& candidate = candidateNamed(candidates(), arguments.engine);
+    if (!arguments.law.empty())
+        requireLawOfEngines(arguments.law);
     ReportFile json(arguments.json), junit(arguments.junit);
     ProgressBar bar;
     auto options = optionsOf(arguments);
@@ -189,20 +189,22 @@ Exit runCheck(CheckArguments const& arguments) {
                                  properties::Setup const& setup) {
         bar.clear();
         auto const saved = trySave(arguments, "first", first, setup);
-        say(fmt::format("a case of {} verbs violates {}{}; shrinking it\n",
-                        first.trace.steps.size(), first.law,
+        say(fmt::format("first failure: {} after verb {} of {}{}; shrinking it\n", first.law,
+                        first.step + 1, first.trace.steps.size(),
                         saved ? ", saved as " + saved->string() : ""));
     };
     CheckRun run;
     run.report = properties::check(candidate, options);
     bar.clear();
     run.verbs.assign(std::begin(everyVerb), std::end(everyVerb));
-    if (candidate.fixed) run.verbs = candidate.fixed->verbs;
+    if (candidate.fixed)
+        run.verbs = candidate.fixed->verbs;
     run.cases = options.cases;
     run.law = options.law;
     // One law alone has few bugs or none: only a person can say how many are enough.
     run.require = arguments.require.value_or(options.law.empty() ? 50 : 0);
-    if (run.report.violation) run.again = againOf(arguments, run.report);
+    if (run.report.violation)
+        run.again = againOf(arguments, run.report);
     say(printReport(run, arguments.pairs));
     json.write(jsonText(reportToJson(run)));
     junit.write(reportToJunit(run));
@@ -213,9 +215,10 @@ Exit runReplay(std::string const& path) {
     auto const file = readTrace(path);
     auto const* counterexample = std::get_if<CounterexampleFile>(&file);
     if (counterexample == nullptr)
-        throw BadInput(Place{path}, "kind is \"recording\", which kvspec verify reads; expected "
-                                    "a counterexample");
-    auto const result = replay(*counterexample, path, ourCandidates());
+        throw BadInput(Place{path},
+                       "kind is \"recording\", which kvspec verify reads; expected "
+                       "a counterexample");
+    auto const result = replay(*counterexample, path, candidates());
     say(printReplay(result, *counterexample, path));
     return result.violation ? Exit::violated : Exit::held;
 }
@@ -225,14 +228,16 @@ Exit runVerify(std::string const& path, std::string const& jsonPath) {
     auto const file = readTrace(path);
     auto const* recording = std::get_if<RecordingFile>(&file);
     if (recording == nullptr)
-        throw BadInput(Place{path}, "kind is \"counterexample\", which kvspec replay reads; "
-                                    "expected a recording");
+        throw BadInput(Place{path},
+                       "kind is \"counterexample\", which kvspec replay reads; "
+                       "expected a recording");
     auto const tensors = std::filesystem::path(path).parent_path() / recording->tensors;
     auto const report = verify(*recording, SafeTensors::read(tensors));
     say(print(report));
     json.write(jsonText(toJson(report)));
     for (auto const& law : report.laws)
-        if (law.outcome == VerifyOutcome::violated) return Exit::violated;
+        if (law.outcome == VerifyOutcome::violated)
+            return Exit::violated;
     return report.holds() ? Exit::held : Exit::tooLittle;
 }
 
@@ -286,18 +291,20 @@ void addCheck(CLI::App& app, Arguments& a) {
     add("--law", c.law, "LAW", "Ask this law only; random traces only if it is trace_eq_spec");
     add("--budget", c.budget, "SECONDS", "After them no new trace begins")
         ->check(within(1, mostSeconds));
-    add("--require", c.require, "PERCENT",
-        "Of the zoo's bugs, to be in reach (50; with --law 0)")->check(within(0, 100));
+    add("--require", c.require, "PERCENT", "Of the zoo's bugs, to be in reach (50; with --law 0)")
+        ->check(within(0, 100));
     add("--save", c.save, "DIR", "Where traces of violations go (kvspec-out)");
     add("--json", c.json, "FILE", "Write the report there as JSON");
     add("--junit", c.junit, "FILE", "Write the report there as JUnit XML");
-    check->add_flag_callback("--pairs", [&c] { c.pairs = Pairs::all; },
-                             "Print how often each verb followed each other one");
-    check->footer("Examples:\n"
-                  "  kvspec check contiguous\n"
-                  "  kvspec check bugs/fork_aliases --save traces\n"
-                  "  kvspec check contiguous --budget 60 --seed 7 --junit report.xml\n"
-                  "  kvspec check contiguous --law rollback_append");
+    check->add_flag_callback(
+        "--pairs", [&c] { c.pairs = Pairs::all; },
+        "Print how often each verb followed each other one");
+    check->footer(
+        "Examples:\n"
+        "  kvspec check contiguous\n"
+        "  kvspec check bugs/fork_aliases --save traces\n"
+        "  kvspec check contiguous --budget 60 --seed 7 --junit report.xml\n"
+        "  kvspec check contiguous --law rollback_append");
     a.commands.emplace_back(check, [&a] { return runCheck(a.check); });
 }
 
@@ -306,8 +313,9 @@ void addTraces(CLI::App& app, Arguments& a) {
     replayed->add_option("TRACE", a.trace, "A counterexample, as check saves it")
         ->required()
         ->type_name("");
-    replayed->footer("Example:\n"
-                     "  kvspec replay kvspec-out/bugs-fork_aliases-fork_isolated.trace");
+    replayed->footer(
+        "Example:\n"
+        "  kvspec replay kvspec-out/bugs-fork_aliases-fork_isolated.trace");
     a.commands.emplace_back(replayed, [&a] { return runReplay(a.trace); });
     auto* verified =
         app.add_subcommand("verify", "Hold a recording of a real engine against the spec");
@@ -319,27 +327,39 @@ void addTraces(CLI::App& app, Arguments& a) {
     a.commands.emplace_back(verified, [&a] { return runVerify(a.trace, a.json); });
 }
 
+/// Without proofs/ the compiler has built the program and proved nothing.
+std::string versionText() {
+    bool const isProved =
+        std::ranges::any_of(catalog().laws, [](auto const& law) { return !law.shapes.empty(); });
+    return fmt::format("kvspec {}, built {}by {}", KVSPEC_VERSION, isProved ? "and proved " : "",
+                       compiler);
+}
+
 /// Names what stands in the place of a subcommand and is none.
 void requireSubcommand(CLI::App const& app, std::string const& word) {
-    if (word.starts_with('-')) return;
+    if (word.starts_with('-'))
+        return;
     std::vector<std::string> names;
-    for (auto const* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
-    if (std::ranges::find(names, word) != names.end()) return;
-    throw BadArgument(fmt::format("{} is no subcommand; expected {}{}",
-                                  word.empty() ? "nothing" : quote(word),
-                                  oneOf({names.begin(), names.end()}), perhaps(word, names)));
+    for (auto const* command : app.get_subcommands(nullptr))
+        names.push_back(command->get_name());
+    if (std::ranges::find(names, word) != names.end())
+        return;
+    throw BadArgument(fmt::format(
+        "{}; expected {}", word.empty() ? "a subcommand is missing" : quote(word) + " is none",
+        oneOf({names.begin(), names.end()})));
 }
 
 /// Parses, runs the subcommand that was named, and turns what is thrown into a line and a code.
 Exit run(int count, char const* const* words) {
-    CLI::App app("kvspec: the reference for the key/value cache of language models, and the judge "
-                 "of engines");
+    CLI::App app(
+        "kvspec: the reference for the key/value cache of language models, and the judge "
+        "of engines");
     app.require_subcommand(1);
-    app.set_version_flag("--version", fmt::format("kvspec {}, built and proved by {}",
-                                                  KVSPEC_VERSION, compiler));
+    app.set_version_flag("--version", versionText());
     app.get_formatter()->column_width(28);
-    app.footer("Exit codes: 0 held, 1 violated, 2 bad input or usage, 3 could have shown too little\n"
-               "Example:\n  kvspec check contiguous");
+    app.footer(
+        "Exit codes: 0 held, 1 violated, 2 bad input or usage, 3 could have shown too little\n"
+        "Example:\n  kvspec check contiguous");
     Arguments arguments;
     addLaws(app, arguments);
     addCheck(app, arguments);
@@ -348,13 +368,15 @@ Exit run(int count, char const* const* words) {
         requireSubcommand(app, count > 1 ? words[1] : "");
         app.parse(count, words);
         for (auto const& [command, act] : arguments.commands)
-            if (command->parsed()) return act();
+            if (command->parsed())
+                return act();
     } catch (CLI::Success const& asked) {
         app.exit(asked);
         return Exit::held;
     } catch (CLI::ParseError const& error) {
         std::string asked;
-        for (auto const* command : app.get_subcommands()) asked += command->get_name() + " ";
+        for (auto const* command : app.get_subcommands())
+            asked += command->get_name() + " ";
         complain(fmt::format("{}; see kvspec {}--help", error.what(), asked));
     } catch (std::exception const& error) {
         complain(error.what());

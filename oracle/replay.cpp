@@ -15,32 +15,30 @@ namespace kv::oracle {
 namespace {
 
 bool isPlain(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.';
 }
 
 /// One word of a POSIX shell.
 std::string shellWord(std::string const& text) {
     auto const isSafe = [](char c) { return isPlain(c) || c == '/' || c == '-'; };
-    if (!text.empty() && std::ranges::all_of(text, isSafe)) return text;
+    if (!text.empty() && std::ranges::all_of(text, isSafe))
+        return text;
     std::string word = "'";
-    for (char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    for (char c : text)
+        word += c == '\'' ? std::string("'\\''") : std::string(1, c);
     return word + "'";
 }
 
 }  // namespace
 
-properties::Candidate const* findCandidate(std::vector<properties::Candidate> const& candidates,
-                                           std::string_view name) {
-    auto const at = std::ranges::find(candidates, name, &properties::Candidate::name);
-    return at == candidates.end() ? nullptr : &*at;
-}
-
 std::string traceFileName(std::string_view engine, std::string_view law) {
     std::string name = fmt::format("{}-{}.trace", engine, law);
-    std::ranges::replace_if(name, [](char c) { return !isPlain(c); }, '-');
+    std::ranges::replace_if(
+        name, [](char c) { return !isPlain(c); }, '-');
     // A name that starts with a dot hides, one that starts with '-' is taken for an option.
-    if (name.front() == '.' || name.front() == '-') name.insert(0, "engine");
+    if (name.front() == '.' || name.front() == '-')
+        name.insert(0, "engine");
     return name;
 }
 
@@ -55,9 +53,10 @@ std::filesystem::path saveTrace(std::filesystem::path const& directory, std::str
     std::ofstream stream(path, std::ios::binary);
     stream << text << std::flush;
     if (!stream)
-        throw std::runtime_error(fmt::format("{} cannot be written; expected a directory that "
-                                             "may be made and written (--save DIR)",
-                                             path.string()));
+        throw std::runtime_error(
+            fmt::format("{} cannot be written; expected a directory that "
+                        "may be made and written (--save DIR)",
+                        path.string()));
     return path;
 }
 
@@ -68,10 +67,12 @@ std::string replayCommand(std::filesystem::path const& file) {
 Replay replay(CounterexampleFile const& file, std::string_view name,
               std::vector<properties::Candidate> const& candidates) {
     Place const header{name};
-    auto const* candidate = findCandidate(candidates, file.declaration.engine);
-    if (candidate == nullptr) {
+    auto const candidate =
+        std::ranges::find(candidates, file.declaration.engine, &properties::Candidate::name);
+    if (candidate == candidates.end()) {
         std::vector<std::string_view> names;
-        for (auto const& known : candidates) names.push_back(known.name);
+        for (auto const& known : candidates)
+            names.push_back(known.name);
         throw BadInput(header, fmt::format("declaration.engine is {}; expected {}",
                                            quote(file.declaration.engine), oneOf(names)));
     }
@@ -98,9 +99,10 @@ std::string printReplay(Replay const& replay, CounterexampleFile const& file,
     if (replay.violation)
         text = printVerdict(*replay.violation, replayCommand(path));
     else
-        text = fmt::format("held on this trace: {} verbs, {} refused; {} rows and {} outputs "
-                           "compared, {} of them with one right float\n",
-                           c.steps, c.refusals, c.rows, c.outputs, c.exactOutputs);
+        text = fmt::format(
+            "held on this trace: {} verbs, {} refused; {} rows and {} outputs "
+            "compared, {} of them with one right float\n",
+            c.steps, c.refusals, c.rows, c.outputs, c.exactOutputs);
     std::string const now = replay.violation ? replay.violation->law : "";
     if (!file.law.empty() && file.law != now)
         text += fmt::format("the file was saved as a violation of {}\n", file.law);

@@ -17,10 +17,6 @@
 
 namespace kv::oracle {
 
-/// The engine of that name; null if there is none.
-properties::Candidate const* findCandidate(std::vector<properties::Candidate> const& candidates,
-                                           std::string_view name);
-
 /// "bugs/slot_reused", "appendKV_prefix" -> "bugs-slot_reused-appendKV_prefix.trace": letters,
 /// digits, '_' and '.' stay, every other character becomes '-'.
 std::string traceFileName(std::string_view engine, std::string_view law);

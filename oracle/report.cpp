@@ -20,28 +20,38 @@ constexpr Outcome everyOutcome[] = {Outcome::held, Outcome::refused, Outcome::no
 
 std::string_view wordFor(Outcome outcome) {
     switch (outcome) {
-        case Outcome::held: return "held";
-        case Outcome::refused: return "refused";
-        case Outcome::notReachable: return "not reachable";
-        case Outcome::violated: break;
+        case Outcome::held:
+            return "held";
+        case Outcome::refused:
+            return "refused";
+        case Outcome::notReachable:
+            return "not reachable";
+        case Outcome::violated:
+            break;
     }
     return "VIOLATED";
 }
 
 std::string_view wordFor(Instrument instrument) {
     switch (instrument) {
-        case Instrument::exact: return "exact";
-        case Instrument::bounded: return "bounded";
-        case Instrument::permission: break;
+        case Instrument::exact:
+            return "exact";
+        case Instrument::bounded:
+            return "bounded";
+        case Instrument::permission:
+            break;
     }
     return "permission";
 }
 
 std::string_view meaningOf(Instrument instrument) {
     switch (instrument) {
-        case Instrument::exact: return "one answer is right, bit for bit";
-        case Instrument::bounded: return "outside of the certified interval";
-        case Instrument::permission: break;
+        case Instrument::exact:
+            return "one answer is right, bit for bit";
+        case Instrument::bounded:
+            return "outside of the certified interval";
+        case Instrument::permission:
+            break;
     }
     return "what must be accepted or refused";
 }
@@ -54,21 +64,25 @@ std::string briefStep(properties::Trace const& trace, std::size_t step) {
 /// The place, behind the verb that answered it. A claim has no trace, hence no verb.
 std::string whereOf(Violation const& v) {
     std::size_t const verbs = v.trace.steps.size();
-    if (verbs == 0) return v.where;
-    if (v.step >= verbs) return fmt::format("after the last of {} verbs: {}", verbs, v.where);
+    if (verbs == 0)
+        return v.where;
+    if (v.step >= verbs)
+        return fmt::format("after the last of {} verbs: {}", verbs, v.where);
     return fmt::format("verb {} of {}, {}: {}", v.step + 1, verbs, briefStep(v.trace, v.step),
                        v.where);
 }
 
 std::string traceOf(Violation const& v) {
     std::size_t const verbs = v.trace.steps.size();
-    if (verbs == 0) return "none: the equation of the law itself, put to fresh engines";
+    if (verbs == 0)
+        return "none: the equation of the law itself, put to fresh engines";
     return fmt::format("{}  [{} verb{}, {} values]", properties::brief(v.trace), verbs,
                        verbs == 1 ? "" : "s", oracle::nameOf(v.trace.values.family));
 }
 
 std::string percent(std::size_t part, std::size_t whole) {
-    if (whole == 0) return "none";
+    if (whole == 0)
+        return "none";
     return fmt::format("{:.1f} %", 100.0 * double(part) / double(whole));
 }
 
@@ -80,7 +94,8 @@ std::string headline(CheckRun const& run) {
                             outcome == Outcome::violated ? "violated" : wordFor(outcome),
                             r.count(outcome));
     text += fmt::format("\ncould have shown {} of {} bugs of the zoo", r.zooInReach, r.zooSize);
-    if (r.zooSize == 0) text += ", none of which breaks this law";
+    if (r.zooSize == 0)
+        text += ", none of which breaks this law";
     if (exitOf(run) == Exit::tooLittle)
         text += r.count(Outcome::held) == 0
                     ? ": too little, since no law could be decided"
@@ -90,7 +105,8 @@ std::string headline(CheckRun const& run) {
 
 std::string lawLines(properties::CheckReport const& report) {
     std::size_t width = 3;
-    for (auto const& law : report.laws) width = std::max(width, law.law.size());
+    for (auto const& law : report.laws)
+        width = std::max(width, law.law.size());
     std::string text = fmt::format("  {:<{}}  {:<13}  {:>6}  {}\n", "law", width, "outcome",
                                    "inputs", "sentence, or why not");
     for (auto const& law : report.laws) {
@@ -118,33 +134,38 @@ std::vector<PairCount> pairsOf(CheckRun const& run) {
 std::string pairTable(CheckRun const& run) {
     std::string text = "\nhow often the verb of a row was followed by the verb of a column\n";
     text += fmt::format("{:<8}", "");
-    for (Verb b : run.verbs) text += fmt::format(" {:>8}", nameOf(b));
+    for (Verb b : run.verbs)
+        text += fmt::format(" {:>8}", nameOf(b));
     for (Verb a : run.verbs) {
         text += fmt::format("\n{:<8}", nameOf(a));
         for (Verb b : run.verbs)
-            text += fmt::format(" {:>8}", run.report.coverage.pairs[std::size_t(a)][std::size_t(b)]);
+            text +=
+                fmt::format(" {:>8}", run.report.coverage.pairs[std::size_t(a)][std::size_t(b)]);
     }
     return text + "\n";
 }
 
 std::size_t casesPerSecond(properties::CheckReport const& report) {
-    if (!(report.seconds > 0)) return 0;
+    if (!(report.seconds > 0))
+        return 0;
     return static_cast<std::size_t>(std::llround(double(report.coverage.cases) / report.seconds));
 }
 
 std::string coverageLines(CheckRun const& run, Pairs pairs) {
     Coverage const& c = run.report.coverage;
-    if (c.cases == 0) return "coverage  no random traces, only the equations of the laws\n";
+    if (c.cases == 0)
+        return "coverage  no random traces, only the equations of the laws\n";
     std::string end;
     if (run.report.casesToFailure > 0)
         end = ", the last of which broke a law";
     else if (c.cases < run.cases)
         end = ", then the budget ended";
-    std::string text = fmt::format("coverage  {} cases from seed {} in {:.1f} s, {} a second{}\n",
-                                   c.cases, run.report.seed, run.report.seconds,
-                                   casesPerSecond(run.report), end);
-    text += fmt::format("          {} verbs, {} of them refused; a probe spoke in {} of the cases\n",
-                        c.steps, percent(c.refusals, c.steps), percent(c.casesWithProbe, c.cases));
+    std::string text =
+        fmt::format("coverage  {} cases from seed {} in {:.1f} s, {} a second{}\n", c.cases,
+                    run.report.seed, run.report.seconds, casesPerSecond(run.report), end);
+    text +=
+        fmt::format("          {} verbs, {} of them refused; a probe spoke in {} of the cases\n",
+                    c.steps, percent(c.refusals, c.steps), percent(c.casesWithProbe, c.cases));
     text += fmt::format("          {} rows read back bit for bit\n", c.rows);
     text += fmt::format(
         "          {} outputs: {} had one right float, {} an interval, {} of those vacuous\n",
@@ -183,10 +204,11 @@ OrderedJson toJson(LawResult const& law) {
     OrderedJson out;
     out["law"] = law.law;
     out["sentence"] = law.sentence;
-    out["outcome"] = std::string(law.outcome == Outcome::violated ? "violated"
-                                                                  : wordFor(law.outcome));
+    out["outcome"] =
+        std::string(law.outcome == Outcome::violated ? "violated" : wordFor(law.outcome));
     out["inputs"] = law.inputs;
-    if (!law.why.empty()) out["why"] = law.why;
+    if (!law.why.empty())
+        out["why"] = law.why;
     return out;
 }
 
@@ -218,26 +240,31 @@ std::string failureOf(CheckRun const& run, LawResult const& law) {
     auto const& shrunk = run.report.violation;
     bool const isOwn = law.violation && !(shrunk && shrunk->law == law.law);
     if (isOwn)
-        return printVerdict(*law.violation, fmt::format("kvspec check {} --law {}",
-                                                        run.report.engine, law.law));
+        return printVerdict(*law.violation,
+                            fmt::format("kvspec check {} --law {}", run.report.engine, law.law));
     return shrunk ? printVerdict(*shrunk, run.again) : "";
 }
 
 /// Bytes of the UTF-8 character at the front of the text; 0 where none stands there.
 std::size_t characterLength(std::string_view text) {
     auto const byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    std::size_t const length = byte(0) < 0x80                        ? 1
+    std::size_t const length = byte(0) < 0x80                      ? 1
                                : byte(0) >= 0xc2 && byte(0) < 0xe0 ? 2
-                               : (byte(0) & 0xf0) == 0xe0           ? 3
+                               : (byte(0) & 0xf0) == 0xe0          ? 3
                                : byte(0) >= 0xf0 && byte(0) < 0xf5 ? 4
-                                                                     : 0;
-    if (length == 0 || length > text.size()) return 0;
+                                                                   : 0;
+    if (length == 0 || length > text.size())
+        return 0;
     for (std::size_t i = 1; i < length; ++i)
-        if ((byte(i) & 0xc0) != 0x80) return 0;
+        if ((byte(i) & 0xc0) != 0x80)
+            return 0;
     // Too long a spelling, a surrogate, U+FFFE and U+FFFF are no characters of XML.
-    if ((byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xf0 && byte(1) < 0x90)) return 0;
-    if ((byte(0) == 0xed && byte(1) >= 0xa0) || (byte(0) == 0xf4 && byte(1) >= 0x90)) return 0;
-    if (byte(0) == 0xef && byte(1) == 0xbf && byte(2) >= 0xbe) return 0;
+    if ((byte(0) == 0xe0 && byte(1) < 0xa0) || (byte(0) == 0xf0 && byte(1) < 0x90))
+        return 0;
+    if ((byte(0) == 0xed && byte(1) >= 0xa0) || (byte(0) == 0xf4 && byte(1) >= 0x90))
+        return 0;
+    if (byte(0) == 0xef && byte(1) == 0xbf && byte(2) >= 0xbe)
+        return 0;
     return length;
 }
 
@@ -245,22 +272,26 @@ std::size_t characterLength(std::string_view text) {
 
 Exit exitOf(CheckRun const& run) {
     auto const& r = run.report;
-    if (r.isViolated()) return Exit::violated;
-    if (r.count(Outcome::held) == 0) return Exit::tooLittle;
+    if (r.isViolated())
+        return Exit::violated;
+    if (r.count(Outcome::held) == 0)
+        return Exit::tooLittle;
     return 100 * r.zooInReach < run.require * r.zooSize ? Exit::tooLittle : Exit::held;
 }
 
 std::string printReport(CheckRun const& run, Pairs pairs) {
     auto const& r = run.report;
-    std::string text = headline(run) + "\n" + lawLines(r) + "\n" + coverageLines(run, pairs) +
-                       blindLines(r);
-    if (r.violation) text += "\n" + printVerdict(*r.violation, run.again);
+    std::string text =
+        headline(run) + "\n" + lawLines(r) + "\n" + coverageLines(run, pairs) + blindLines(r);
+    if (r.violation)
+        text += "\n" + printVerdict(*r.violation, run.again);
     return text;
 }
 
 std::string printVerdict(Violation const& v, std::string const& again) {
     return fmt::format(
-        "VIOLATED {}: {}\n  where  {}\n  got    {}   want {}   ({}: {})\n  trace  {}\n  again  {}\n",
+        "VIOLATED {}: {}\n  where  {}\n  got    {}   want {}   ({}: {})\n  trace  {}\n  again  "
+        "{}\n",
         v.law, v.sentence, printable(whereOf(v)), printable(v.got), printable(v.want),
         wordFor(v.instrument), meaningOf(v.instrument), traceOf(v), again);
 }
@@ -272,13 +303,14 @@ OrderedJson reportToJson(CheckRun const& run) {
     out["engine"] = r.engine;
     out["seed"] = r.seed;
     out["exit"] = static_cast<int>(exitOf(run));
-    if (!run.law.empty()) out["onlyLaw"] = run.law;
+    if (!run.law.empty())
+        out["onlyLaw"] = run.law;
     out["held"] = r.count(Outcome::held);
     out["refused"] = r.count(Outcome::refused);
     out["notReachable"] = r.count(Outcome::notReachable);
     out["violated"] = r.count(Outcome::violated);
-    out["couldHaveShown"] = {{"bugs", r.zooInReach}, {"of", r.zooSize},
-                             {"requiredPercent", run.require}};
+    out["couldHaveShown"] = {
+        {"bugs", r.zooInReach}, {"of", r.zooSize}, {"requiredPercent", run.require}};
     out["laws"] = OrderedJson::array();
     for (auto const& law : r.laws) {
         out["laws"].push_back(toJson(law));
@@ -299,29 +331,30 @@ std::string reportToJunit(CheckRun const& run) {
     auto const& r = run.report;
     std::string cases;
     for (auto const& law : r.laws) {
-        std::string const open =
-            fmt::format("    <testcase classname=\"kvspec.{}\" name=\"{}\"", xmlEscaped(r.engine),
-                        xmlEscaped(law.law));
+        std::string const open = fmt::format("    <testcase classname=\"kvspec.{}\" name=\"{}\"",
+                                             xmlEscaped(r.engine), xmlEscaped(law.law));
         if (law.outcome == Outcome::held)
             cases += open + "/>\n";
         else if (law.outcome == Outcome::violated)
-            cases += fmt::format("{}>\n      <failure message=\"{}\">{}</failure>\n    </testcase>\n",
-                                 open, xmlEscaped(law.sentence), xmlEscaped(failureOf(run, law)));
+            cases +=
+                fmt::format("{}>\n      <failure message=\"{}\">\n{}</failure>\n    </testcase>\n",
+                            open, xmlEscaped(law.sentence), xmlEscaped(failureOf(run, law)));
         else
-            cases += fmt::format("{}>\n      <skipped message=\"{}: {}\"/>\n    </testcase>\n", open,
-                                 wordFor(law.outcome), xmlEscaped(law.why));
+            cases += fmt::format("{}>\n      <skipped message=\"{}: {}\"/>\n    </testcase>\n",
+                                 open, wordFor(law.outcome), xmlEscaped(law.why));
     }
     return fmt::format(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-        "<testsuites>\n  <testsuite name=\"kvspec check {}\" tests=\"{}\" failures=\"{}\" "
-        "errors=\"0\" skipped=\"{}\" time=\"{:.3f}\">\n    <properties>\n"
+        "<testsuites>\n  <testsuite name=\"kvspec check {}\" time=\"{:.3f}\"\n"
+        "             tests=\"{}\" failures=\"{}\" errors=\"0\" skipped=\"{}\">\n"
+        "    <properties>\n"
         "      <property name=\"seed\" value=\"{}\"/>\n"
         "      <property name=\"cases\" value=\"{}\"/>\n"
         "      <property name=\"bugs that could have been shown\" value=\"{} of {}\"/>\n"
         "    </properties>\n{}  </testsuite>\n</testsuites>\n",
-        xmlEscaped(r.engine), r.laws.size(), r.count(Outcome::violated),
-        r.count(Outcome::refused) + r.count(Outcome::notReachable), r.seconds, r.seed,
-        r.coverage.cases, r.zooInReach, r.zooSize, cases);
+        xmlEscaped(r.engine), r.seconds, r.laws.size(), r.count(Outcome::violated),
+        r.count(Outcome::refused) + r.count(Outcome::notReachable), r.seed, r.coverage.cases,
+        r.zooInReach, r.zooSize, cases);
 }
 
 std::string xmlEscaped(std::string_view text) {
@@ -330,12 +363,24 @@ std::string xmlEscaped(std::string_view text) {
         std::size_t const length = characterLength(text);
         char const c = text.front();
         switch (c) {
-            case '&': out += "&amp;"; break;
-            case '<': out += "&lt;"; break;
-            case '>': out += "&gt;"; break;
-            case '"': out += "&quot;"; break;
-            case '\'': out += "&apos;"; break;
-            case '\n': out += '\n'; break;
+            case '&':
+                out += "&amp;";
+                break;
+            case '<':
+                out += "&lt;";
+                break;
+            case '>':
+                out += "&gt;";
+                break;
+            case '"':
+                out += "&quot;";
+                break;
+            case '\'':
+                out += "&apos;";
+                break;
+            case '\n':
+                out += '\n';
+                break;
             default:
                 if (length == 0 || static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
                     out += '?';

@@ -28,19 +28,19 @@ namespace kv::oracle {
 /// What a check returned and what it had been asked for.
 struct CheckRun {
     properties::CheckReport report;
-    std::vector<Verb> verbs;    ///< that the engine offers
-    std::size_t cases = 0;      ///< asked for; fewer were tried if a budget ended or a law broke
-    std::string law;            ///< the only law that was asked; empty: all, and random traces
-    std::size_t require = 0;    ///< percent of the zoo's bugs that the run must have in reach
-    std::string again;          ///< the command that shows the violation again
+    std::vector<Verb> verbs;  ///< that the engine offers
+    std::size_t cases = 0;    ///< asked for; fewer were tried if a budget ended or a law broke
+    std::string law;          ///< the only law that was asked; empty: all, and random traces
+    std::size_t require = 0;  ///< percent of the zoo's bugs that the run must have in reach
+    std::string again;        ///< the command that shows the violation again
 };
 
 /// What the command's exit code says.
 enum class Exit : std::uint8_t {
     held = 0,
     violated = 1,
-    badInput = 2,    ///< or usage
-    tooLittle = 3    ///< not violated, but no law was held or too few bugs were in reach
+    badInput = 2,  ///< or usage
+    tooLittle = 3  ///< not violated, but no law was held or too few bugs were in reach
 };
 Exit exitOf(CheckRun const& run);
 

@@ -56,6 +56,27 @@ std::string whyWithoutPlace(std::string_view law) {
     return "no update has rows before it";
 }
 
+/// Attention over n rows costs n * n scores; a longer recording would never end.
+constexpr std::size_t mostTokens = std::size_t{1} << 16;
+
+/// The longest sequence of a recording. Throws BadInput where one cannot be.
+std::size_t longestOf(RecordingFile const& recording) {
+    std::size_t const most = std::min(recording.declaration.capacity, mostTokens);
+    std::map<std::size_t, std::size_t> tokens;
+    std::size_t longest = 0;
+    for (auto const& update : recording.updates) {
+        std::size_t const length = tokens[update.sequence] += std::min(update.count, most + 1);
+        if (length > most)
+            throw BadInput({recording.file, update.line},
+                           fmt::format("count is {}, which makes sequence {} longer than {} "
+                                       "tokens; expected at most that, by declaration.capacity "
+                                       "and by what can be verified",
+                                       update.count, update.sequence, most));
+        longest = std::max(longest, length);
+    }
+    return longest;
+}
+
 class Walk {
    public:
     Walk(RecordingFile const& recording, SafeTensors const& tensors, VerifyReport& report)
@@ -85,14 +106,10 @@ class Walk {
 
    private:
     void readAngles() {
-        if (!recording_.frequencies)
-            return;
-        std::map<std::size_t, std::size_t> tokens;
-        std::size_t longest = 0;
-        for (auto const& update : recording_.updates)
-            longest = std::max(longest, tokens[update.sequence] += update.count);
-        angles_ = detail::anglesOf(tensors_.tensor(*recording_.frequencies).values, longest + 1,
-                                   recording_.declaration.numerics);
+        if (recording_.frequencies)
+            angles_ = detail::anglesOf(tensors_.tensor(*recording_.frequencies).values,
+                                       longestOf(recording_) + 1,
+                                       recording_.declaration.numerics);
     }
 
     /// One layer after the other, since layers do not meet, and each keeps its rows.
@@ -190,6 +207,7 @@ VerifiedLaw const* VerifyReport::find(std::string_view law) const {
 VerifyReport verify(RecordingFile const& recording, SafeTensors const& tensors,
                     VerifyOptions const& options) {
     checkTensors(recording, tensors);
+    longestOf(recording);
     VerifyReport report;
     report.trace = recording.file;
     report.tensors = tensors.file();

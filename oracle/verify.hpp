@@ -104,7 +104,8 @@ struct VerifyReport {
     VerifiedLaw const* find(std::string_view law) const;
 };
 
-/// Throws BadInput where the tensors do not fit the trace (checkTensors).
+/// Throws BadInput where the tensors do not fit the trace (checkTensors), or a sequence grows
+/// beyond the declared capacity or 65,536 tokens.
 VerifyReport verify(RecordingFile const& recording, SafeTensors const& tensors,
                     VerifyOptions const& options = {});
 

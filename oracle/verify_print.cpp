@@ -45,7 +45,7 @@ std::string costText(VerifyReport const& report) {
                                                 law.places));
     std::string text;
     for (auto const& [tensor, laws] : costs)
-        text += fmt::format("missing   {}: not checked were {}\n", tensor, fmt::join(laws, ", "));
+        text += fmt::format("missing   {}, so not checked: {}\n", tensor, fmt::join(laws, ", "));
     return text;
 }
 
@@ -101,18 +101,24 @@ std::string print(VerifyReport const& report, VerifiedLaw const& law) {
     auto const& [place, what, got, want] = *law.first;
     std::string const more =
         law.violations > 1 ? fmt::format("; it broke at {} places", law.violations) : "";
+    // A digest stands in the trace itself.
+    std::string const data =
+        place.tensor.ends_with("Sha256")
+            ? place.tensor
+            : fmt::format("{} in {}", shortened(place.tensor), report.tensors);
     return fmt::format(
-        "violated  {}: {}\n  where   {}: {}{}\n  numbers got {}, want {}\n"
-        "  data    {}:{}, {} in {}\n  again   {}\n",
-        law.name, law.sentence, placeText(place), what, more, got, want, report.trace, place.line,
-        place.tensor, report.tensors, report.command);
+        "violated  {}: {}\n  where   {}: {}{}\n  numbers got {}, want {}\n  data    {}:{}, {}\n"
+        "  again   {}\n",
+        law.name, law.sentence, placeText(place), what, more, got, want, printable(report.trace),
+        place.line, printable(data), printable(report.command));
 }
 
 std::string print(VerifyReport const& report) {
     std::string const model = report.model.empty() ? "" : ", " + report.model;
     std::string text = fmt::format(
-        "{}\n{}{}: {} updates of {} tokens, {} layers, {} query heads\n\n", report.trace,
-        report.engine, model, report.steps, report.tokens, report.layers, report.heads);
+        "{}\n{}{}: {} updates of {} tokens, {} layers, {} query heads\n\n",
+        printable(report.trace), printable(report.engine), printable(model), report.steps,
+        report.tokens, report.layers, report.heads);
     for (auto const& law : report.laws)
         text += lawLine(law);
     text += fmt::format("\ncompared  {} numbers bit for bit, {} with a certified interval\n",
@@ -121,6 +127,9 @@ std::string print(VerifyReport const& report) {
         text += fmt::format("widest    +-{:.3g} of the outputs' rms (+-{:.3g}), at {}\n",
                             report.widest.relative, report.widest.radius,
                             placeText(*report.widest.place));
+    if (report.widest.place)
+        text += "unseen    an output that changes within its interval; a value that was changed "
+                "wherever it\n          stands, if its outputs stay within theirs\n";
     text += costText(report);
     for (auto const& law : report.laws)
         if (law.first)

@@ -182,12 +182,13 @@ class RotationCheck {
     RotationCheck(Visit const& visit, History const& history, Turning const& turning,
                   Ledger& ledger)
         : visit_(visit),
+          history_(history),
           turning_(turning),
           ledger_(ledger),
           isExact_(visit.numerics().rotation == RotationRounding::asWritten &&
                    visit.numerics().significandBits == numericsF32.significandBits),
-          exact_(lawOver<float>(history)),
-          bounded_(lawOver<Enclosure>(history)) {}
+          exact_(lawOf<float>(visit.first)),
+          bounded_(lawOf<Enclosure>(visit.first)) {}
 
     std::optional<RecordedViolation> run() const {
         for (std::size_t t = visit_.first; t < visit_.total(); ++t)
@@ -197,15 +198,15 @@ class RotationCheck {
     }
 
    private:
-    /// The declared rotation with the recorded rows as its table, row t for token t.
+    /// The declared rotation, its table the recorded rows of tokens `from` and later.
     template <class S>
     using Law = PositionLaw<S, properties::DeclaredTable<S>, Dyn>;
     template <class S>
-    Law<S> lawOver(History const& history) const {
-        typename properties::DeclaredTable<S>::Columns columns{{}, {}, history.cosine.shape.dim};
-        for (std::size_t t = 0; t < visit_.total(); ++t) {
-            Row cosine = history.cosine.rows[t], sine = history.sine.rows[t];
-            cosine.resize(columns.planes);  // a row that is not known is never asked for
+    Law<S> lawOf(std::size_t from) const {
+        typename properties::DeclaredTable<S>::Columns columns{{}, {}, history_.cosine.shape.dim};
+        for (std::size_t t = from; t < visit_.total(); ++t) {
+            Row cosine = history_.cosine.rows[t], sine = history_.sine.rows[t];
+            cosine.resize(columns.planes);  // a row that is not known turns nothing right
             sine.resize(columns.planes);
             columns.cosine.insert(columns.cosine.end(), cosine.begin(), cosine.end());
             columns.sine.insert(columns.sine.end(), sine.begin(), sine.end());
@@ -215,17 +216,19 @@ class RotationCheck {
         return law;
     }
 
-    auto turnedRow(Row const& raw, Position by) const {
-        return rotateRow(exact_, properties::lift<float>(raw, turning_.raw.shape,
-                                                         visit_.numerics()),
-                         by);
+    auto turnedRow(Law<float> const& law, Row const& raw, std::size_t by) const {
+        return rotateRow(law, properties::lift<float>(raw, turning_.raw.shape, visit_.numerics()),
+                         Position(by));
     }
-    bool isHead(std::size_t t, std::size_t head, Row const& raw, std::size_t rawHead,
-                Position by) const {
-        auto const want = turnedRow(raw, by);
-        std::size_t const dim = turning_.raw.shape.dim;
-        for (std::size_t d = 0; d < dim; ++d)
-            if (!sameBits(turning_.turned.rows[t][head * dim + d], want[rawHead][d]))
+    /// A head of a raw row, turned by the row of a token.
+    struct Guess {
+        Row const& raw;
+        std::size_t head, by;
+    };
+    bool isHead(Law<float> const& law, std::span<float const> got, Guess const& guess) const {
+        auto const want = turnedRow(law, guess.raw, guess.by);
+        for (std::size_t d = 0; d < got.size(); ++d)
+            if (!sameBits(got[d], want[guess.head][d]))
                 return false;
         return true;
     }
@@ -235,7 +238,7 @@ class RotationCheck {
         Row const& got = turning_.turned.rows[t];
         if (isExact_) {
             ledger_.countBitwise(shape.size());
-            auto const want = turnedRow(turning_.raw.rows[t], Position(t));
+            auto const want = turnedRow(exact_, turning_.raw.rows[t], t - visit_.first);
             for (std::size_t h = 0; h < shape.heads; ++h)
                 for (std::size_t d = 0; d < shape.dim; ++d)
                     if (!sameBits(got[h * shape.dim + d], want[h][d]))
@@ -245,7 +248,7 @@ class RotationCheck {
         ledger_.countInterval(shape.size());
         auto const want = rotateRow(
             bounded_, properties::lift(turning_.raw.rows[t], shape, visit_.numerics()),
-            Position(t));
+            Position(t - visit_.first));
         for (std::size_t h = 0; h < shape.heads; ++h)
             for (std::size_t d = 0; d < shape.dim; ++d)
                 if (!Agreement<float, Enclosure>::holds(got[h * shape.dim + d], want[h][d]))
@@ -273,30 +276,30 @@ class RotationCheck {
         Row const& got = turning_.turned.rows[t];
         Row const& raw = turning_.raw.rows[t];
         std::span<float const> const gotHead(got.data() + head * shape.dim, shape.dim);
-        std::span<float const> const rawHead(raw.data() + head * shape.dim, shape.dim);
-        if (sameBits(gotHead, rawHead))
+        if (sameBits(gotHead, std::span(raw).subspan(head * shape.dim, shape.dim)))
             return fmt::format("the {} of token {} is not turned at all", name, t);
+        auto const law = lawOf<float>(0);
         for (std::size_t other = 0; other < visit_.total(); ++other) {
             if (other == t)
                 continue;
-            if (isHead(t, head, raw, head, Position(other)))
+            if (isHead(law, gotHead, {raw, head, other}))
                 return fmt::format("the {} of token {} is turned by the row of token {}", name, t,
                                    other);
             Row const& otherRaw = turning_.raw.rows[other];
-            if (!otherRaw.empty() && isHead(t, head, otherRaw, head, Position(other)))
+            if (!otherRaw.empty() && isHead(law, gotHead, {otherRaw, head, other}))
                 return fmt::format("the {} of token {} is that of token {}", name, t, other);
-            if (!otherRaw.empty() && isHead(t, head, otherRaw, head, Position(t)))
+            if (!otherRaw.empty() && isHead(law, gotHead, {otherRaw, head, t}))
                 return fmt::format("the {} of token {} is turned from token {}", name, t, other);
         }
         for (std::size_t other = 0; other < shape.heads; ++other)
-            if (other != head && isHead(t, head, raw, other, Position(t)))
+            if (other != head && isHead(law, gotHead, {raw, other, t}))
                 return fmt::format("the {} of token {} has head {} in the place of head {}", name,
                                    t, other, head);
         return bitsDiffer(t, got);
     }
 
     std::string bitsDiffer(std::size_t t, Row const& got) const {
-        auto const turned = turnedRow(turning_.raw.rows[t], Position(t));
+        auto const turned = turnedRow(exact_, turning_.raw.rows[t], t - visit_.first);
         Row want;
         for (std::size_t h = 0; h < turned.size(); ++h)
             for (std::size_t d = 0; d < turned[h].size(); ++d)
@@ -308,6 +311,7 @@ class RotationCheck {
     }
 
     Visit const& visit_;
+    History const& history_;
     Turning const& turning_;
     Ledger& ledger_;
     bool isExact_;

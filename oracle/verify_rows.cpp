@@ -41,6 +41,10 @@ struct Accident {
 };
 using TryAccident = std::function<bool(Accident const&)>;
 
+/// A search hashes or compares all rows once per accident. Up to so many rows it takes about a
+/// second with every pair of rows, and with single rows only.
+constexpr std::size_t mostPairs = 128, mostSearched = 512;
+
 std::vector<std::size_t> inOrder(std::size_t count) {
     std::vector<std::size_t> order(count);
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -112,7 +116,7 @@ bool tryRows(std::size_t first, std::size_t total, TryAccident const& isIt) {
         for (std::size_t source = 0; source < total; ++source)
             if (source != i && tryRow(first, total, i, source, isIt))
                 return true;
-    for (std::size_t i = 0; i < total; ++i)
+    for (std::size_t i = 0; i < total && total <= mostPairs; ++i)
         for (std::size_t j = i + 2; j < total; ++j)
             if (trySwap(total, i, j, isIt))
                 return true;
@@ -166,6 +170,8 @@ std::optional<Accident> accidentOf(RowTable const& want, std::size_t first,
         return true;
     };
     std::size_t const total = want.rows.size();
+    if (total > mostSearched)
+        return {};
     tryLengths(first, total, isIt) || tryHeads(total, want.shape.heads, isIt) ||
         tryRows(first, total, isIt);
     return found;
@@ -219,16 +225,15 @@ class RowsCheck {
         : visit_(visit), history_(history), kind_(kind), all_(all), ledger_(ledger) {}
 
     void run(bool& isExplained) {
-        if (!*kind_.whole && !*kind_.digest) {
-            missEverywhere(kind_.wholeKey);
-        } else {
+        if (*kind_.whole) {
             missUnknownRows();
-            if (*kind_.whole)
-                compareWhole(*visit_.rows(*kind_.whole, all_.shape));
-            else if (findings_.last.missing.empty() && findings_.prefix.missing.empty())
-                compareDigest(isExplained);
-            else
-                findings_.length.missing = {kind_.fresh};
+            compareWhole(*visit_.rows(*kind_.whole, all_.shape));
+        } else if (!*kind_.digest) {
+            missEverywhere(kind_.wholeKey);
+        } else if (!all_.knows(0, visit_.total())) {
+            missEverywhere(kind_.fresh);  // a digest speaks of all rows or of none
+        } else {
+            compareDigest(isExplained);
         }
         ledger_.add("appendKV_length", findings_.length);
         ledger_.add(kind_.lastLaw, findings_.last);
@@ -309,12 +314,13 @@ class RowsCheck {
 
     /// A whole read-back and a digest beside it must belong together.
     void compareDigestOf(RowTable const& got) {
-        if (!*kind_.digest || digestOf(got.rows) == **kind_.digest || findings_.prefix.violation)
+        auto& finding = visit_.first > 0 ? findings_.prefix : findings_.last;
+        if (!*kind_.digest || digestOf(got.rows) == **kind_.digest || finding.violation)
             return;
-        findings_.prefix.violation =
-            violation("the digest is not that of the rows beside it", kind_.digestKey, 0, {});
-        findings_.prefix.violation->got = **kind_.digest;
-        findings_.prefix.violation->want = digestOf(got.rows);
+        auto v = violation("the digest is not that of the rows beside it", kind_.digestKey, 0, {});
+        v.got = **kind_.digest;
+        v.want = digestOf(got.rows);
+        finding.violation = v;
     }
 
     std::string explain(RowTable const& got, RowTable const& want, std::size_t i) const {
@@ -366,7 +372,8 @@ class RowsCheck {
             blameAccident(*accident, plain(accident->what + ", as its digest shows"));
             return;
         }
-        blameByLaterRows(plain("the digest is that of no plain accident"));
+        blameByLaterRows(plain("the digest is that of no plain accident, and no later whole cache "
+                               "shows which row it is"));
     }
 
     /// The violation belongs to the law that speaks of that row.

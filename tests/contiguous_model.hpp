@@ -160,9 +160,7 @@ class Model {
                 store(sequence, step, answer);
                 break;
             case Verb::attend:
-                answer.accepted = length > 0;
-                if (answer.accepted)
-                    attend(sequence, step.target, answer);
+                attend(sequence, step.target, answer);
                 break;
             case Verb::observe:
                 observe(sequence, answer);
@@ -185,8 +183,12 @@ class Model {
             case Verb::shift:
                 shift(sequence, step.delta, answer);
                 break;
-            case Verb::release: sequence = {}; break;
-            case Verb::reset: sequences_.assign(shape_.sequences, {}); break;
+            case Verb::release:
+                sequence = {};
+                break;
+            case Verb::reset:
+                sequences_.assign(shape_.sequences, {});
+                break;
         }
         return answer;
     }
@@ -242,6 +244,9 @@ class Model {
     }
 
     void attend(ModelSequence const& sequence, std::size_t target, Answer& answer) const {
+        answer.accepted = !sequence.rows.empty();
+        if (!answer.accepted)
+            return;
         answer.outputs.resize(shape_.layers.size());
         for (std::size_t l = 0; l < shape_.layers.size(); ++l) {
             LayerShape const& layer = shape_.layers[l];

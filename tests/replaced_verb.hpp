@@ -4,8 +4,8 @@
 // function that may be exchanged for a wrong one, and everything else stays as the spec has it. One
 // type carries every mutant, so each claim is compiled once and not once per mutant.
 //
-// A handle is move-only and its rows change in place, as in an engine. So a claim that uses a handle
-// twice, and a fork that shares what it should copy, are both seen.
+// A handle is move-only and its rows change in place, as in an engine. So a claim that uses a
+// handle twice, and a fork that shares what it should copy, are both seen.
 #pragma once
 #include "proofs/prove.hpp"
 
@@ -56,9 +56,8 @@ struct Verbs {
     Rows (*observe)(SymbolSpec const&, Rows const&) = [](SymbolSpec const& spec, Rows const& rows) {
         return spec.observe(rows);
     };
-    void (*rollback)(SymbolSpec const&, Rows&, Dyn) = [](SymbolSpec const& spec, Rows& rows, Dyn m) {
-        rows = spec.rollback(rows, m);
-    };
+    void (*rollback)(SymbolSpec const&, Rows&, Dyn) =
+        [](SymbolSpec const& spec, Rows& rows, Dyn m) { rows = spec.rollback(rows, m); };
     Storage (*fork)(SymbolSpec const&, Storage const&) =
         [](SymbolSpec const& spec, Storage const& parent) {
             return std::make_shared<Rows>(spec.fork(*parent).child);

@@ -65,7 +65,8 @@ inline Output attendByModulo(SymbolLayer layer, Rows const& rows, Query const& q
 
 // Both blocks of the model; the second one takes what `between` makes of the first one's output.
 template <class Between>
-ModelStep throughBlocks(Model const& model, Caches const& caches, Hidden const& x, Between between) {
+ModelStep throughBlocks(Model const& model, Caches const& caches, Hidden const& x,
+                        Between between) {
     auto const& first = hana::at_c<0>(model);
     auto const& second = hana::at_c<1>(model);
     auto const one = decodeWithCache(first.layer, hana::at_c<0>(caches), first.project(x));
@@ -121,10 +122,10 @@ inline std::vector<Mutant> const appendMutants{
               rows.next = next;
           }}},
     {"append rotates by one position too far",
-     {.appendKV = [](SymbolSpec const& spec, Rows& rows,
-                     Token const& token) {
-         detail::appendAt(spec, rows, token, rows.next + 1, rows.next);
-     }}},
+     {.appendKV =
+          [](SymbolSpec const& spec, Rows& rows, Token const& token) {
+              detail::appendAt(spec, rows, token, rows.next + 1, rows.next);
+          }}},
     {"append forgets to rotate",
      {.appendKV =
           [](SymbolSpec const&, Rows& rows, Token const& token) {
@@ -218,7 +219,7 @@ inline std::vector<Mutant> const prefillMutants{
     {"prefill ignores the past",
      {.prefill =
           [](SymbolSpec const& spec, Rows& rows, Chunk const& chunk) {
-              return detail::prefillSeeing(spec, rows, chunk, [&](Sight const& s, std::size_t past) {
+              return detail::prefillSeeing(spec, rows, chunk, [&](Sight s, std::size_t past) {
                   return s.index >= past && spec.layer.mask.sees(s);
               });
           }}},
@@ -284,8 +285,10 @@ inline std::vector<Mutant> const attendMutants{
               return spec.attend(kv::evict(rows, Dyn{1}), query);
           }}},
     {"the query head reads kv head h modulo G",
-     {.attend = [](SymbolSpec const& spec, Rows const& rows,
-                   Query const& query) { return detail::attendByModulo(spec.layer, rows, query); }}},
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              return detail::attendByModulo(spec.layer, rows, query);
+          }}},
     {"the scale is applied twice",
      {.attend =
           [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
@@ -352,7 +355,8 @@ inline std::vector<Mutant> const rollbackMutants{
     {"a rollback drops the oldest rows",
      {.rollback =
           [](SymbolSpec const&, Rows& rows, Dyn m) {
-              rows = kv::rowsOf(rows, rows.length() - m, m, rows.next - Position(rows.length() - m));
+              std::size_t const gone = rows.length() - m;
+              rows = kv::rowsOf(rows, gone, m, rows.next - Position(gone));
           }}},
     {"a rollback leaves the next position",
      {.rollback =

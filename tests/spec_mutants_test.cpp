@@ -1,9 +1,9 @@
 // spec_mutants_test: show that every theorem can be broken, and every wrong spec is noticed.
 //
 // The table has a row for each mutant of the spec and a column for each law of the registry. A
-// column without a kill is a theorem that says nothing, which is what a blinded one looks like (both
-// sides the same expression); a row without a kill is a mistake that the theorems allow. An error
-// thrown by a mutant kills nothing, because a blinded theorem would pass it on as well.
+// column without a kill is a theorem that says nothing, which is what a blinded one looks like
+// (both sides the same expression); a row without a kill is a mistake that the theorems allow. An
+// error thrown on the way kills nothing: a theorem must not lean on its subject to stumble.
 #include "spec_mutants.hpp"
 
 #include <gtest/gtest.h>

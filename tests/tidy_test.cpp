@@ -275,6 +275,7 @@ TEST(Tidy, stem_rule_names_the_place_that_is_missing) {
              {"spec/append.hpp", "append_last{", "append_last without its definition"},
              {"spec/append.hpp", "\"append_last\"", "append_last without its definition"},
              {"spec/append.hpp", "Checked", "does not say where it is checked"},
+             {"spec/append.hpp", "proofs/append", "does not say where it is checked"},
              {"proofs/append.cpp", "append_keeps", "append_keeps without a proof"},
              {"properties/fork.hpp", "fork_isolated", "fork_isolated without inputs"}}) {
         auto tree = smallHouse();
@@ -357,7 +358,10 @@ TEST(Tidy, map_rule_compares_the_map_with_the_files) {
     EXPECT_EQ(without("| `spec/fork.hpp` | copy a cache. |\n"), 1u);
     EXPECT_EQ(without("copy "), 1u) << "the sentence is the header's own";
     EXPECT_EQ(without("tests/refuse/  programs that must not compile\n"), 1u);
+    EXPECT_EQ(found("script/gone  above\n## The map\n" + good + "# More\nbugs/gone  x\n"), 0u);
     EXPECT_EQ(found("no map\n"), 1u);
+    EXPECT_EQ(found("spec/  the book\ntests/  our tests\nscript/  to type\n"), 0u);
+    EXPECT_EQ(found("spec/  the book\nscript/  to type\n"), 1u) << "a room is missing";
 }
 
 TEST(Tidy, map_of_the_house) {

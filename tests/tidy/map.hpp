@@ -24,21 +24,28 @@ inline std::string trimmed(std::string_view s, std::string_view chars = " |`") {
 
 }  // namespace detail
 
-/// Lines `room/file  sentence` of a fenced block, or `| room/file | sentence |` of a table.
+/// Lines `room/file  sentence` of a fenced block, or `| room/file | sentence |` of a table, below a
+/// heading that says "map"; anywhere, when there is no such heading.
 inline std::vector<MapEntry> mapOf(File const& readme) {
     std::vector<MapEntry> entries;
     auto const lines = linesOf(readme.text);
-    for (std::size_t i = 0; i < lines.size(); ++i) {
+    auto const isHeading = [](std::string const& l) { return l.starts_with("#"); };
+    auto const from = std::find_if(lines.begin(), lines.end(), [&](std::string const& l) {
+        return isHeading(l) && findWord(l, "map") != l.npos;
+    });
+    auto const begin = from == lines.end() ? lines.begin() : from + 1;
+    auto const end = from == lines.end() ? lines.end() : std::find_if(begin, lines.end(), isHeading);
+    for (auto i = std::size_t(begin - lines.begin()); i < std::size_t(end - lines.begin()); ++i) {
         bool const row = lines[i].starts_with("|");
         auto const line = detail::trimmed(lines[i]);
-        auto const end = line.find_first_of(" |`");
-        auto const path = line.substr(0, end);
+        auto const stop = line.find_first_of(" |`");
+        auto const path = line.substr(0, stop);
         static std::set<std::string> const rooms{"spec", "proofs", "impl",  "properties",
                                                  "bugs", "oracle", "tests", "script"};
-        if (end == line.npos || path.find('/') == path.npos || !rooms.contains(roomOf(path)))
+        if (stop == line.npos || path.find('/') == path.npos || !rooms.contains(roomOf(path)))
             continue;
-        if (!row && !std::string_view(line).substr(end).starts_with("  ")) continue;
-        entries.push_back({i + 1, path, detail::trimmed(line.substr(end))});
+        if (!row && !std::string_view(line).substr(stop).starts_with("  ")) continue;
+        entries.push_back({i + 1, path, detail::trimmed(line.substr(stop))});
     }
     return entries;
 }
@@ -66,14 +73,17 @@ inline Findings mapRule(File const& readme, Tree const& tree) {
                                 "the first line of " + path + ": '" +
                                     first.substr(opening.size()) + "'"});
     }
+    // A room that is mapped by its files is mapped by all of them; else its own line suffices.
     for (auto const& [path, text] : tree) {
-        bool const covered = listed.contains(path) ||
-                             std::any_of(folders.begin(), folders.end(), [&](auto const& f) {
-                                 return path.starts_with(f) && f != roomOf(path) + "/";
-                             });
-        bool const bookPage = path.ends_with(".hpp") && roomOf(path) == "spec";
-        bool const roomOnly = folders.contains(roomOf(path) + "/");
-        if (!covered && !roomOf(path).empty() && (bookPage || !roomOnly))
+        auto const room = roomOf(path) + "/";
+        if (room == "/" || room[0] == '.' || listed.contains(path)) continue;
+        bool const byFile = std::any_of(listed.begin(), listed.end(), [&](auto const& file) {
+            return file.starts_with(room);
+        });
+        bool const inFolder = std::any_of(folders.begin(), folders.end(), [&](auto const& f) {
+            return path.starts_with(f) && (f != room || !byFile);
+        });
+        if (!inFolder)
             findings.push_back({readme.path, entries.front().line, "a map without " + path,
                                 "a line for it"});
     }

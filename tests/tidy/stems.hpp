@@ -72,6 +72,15 @@ inline std::string textOf(Tree const& tree, std::string const& path) {
     return file == tree.end() ? std::string() : file->second;
 }
 
+/// Does a comment of the header name the proof in the paragraph that starts with "Checked"?
+inline bool saysWhereChecked(Tree const& tree, std::string const& header,
+                             std::string const& proof) {
+    auto const comments = viewsOf({header, textOf(tree, header)}).comments;
+    auto const from = findWord(comments, "Checked");
+    auto const at = from == comments.npos ? from : comments.find(proof, from);
+    return at != comments.npos && comments.substr(from, at - from).find("\n//\n") == comments.npos;
+}
+
 }  // namespace detail
 
 /// Every theorem of the registry is in each of its places: defined, proved, tried, and checked by
@@ -90,10 +99,9 @@ inline Findings stemRule(Tree const& tree) {
                                 std::string const& use) {
             if (!met) findings.push_back({file, 1, what, use});
         };
-        auto const comments = viewsOf({spec, detail::textOf(tree, spec)}).comments;
-        demand(!proved || comments.find("Checked by proofs/" + stem + ".cpp") != comments.npos,
-               spec, "a header that does not say where it is checked",
-               "a sentence 'Checked by " + proof + " ...'");
+        demand(!proved || detail::saysWhereChecked(tree, spec, proof), spec,
+               "a header that does not say where it is checked",
+               "a sentence 'Checked ... " + proof + " ...'");
         for (auto const& theorem : theorems) {
             demand(detail::defines(tree, spec, theorem), spec, theorem + " without its definition",
                    "a Theorem of this name in this file");
