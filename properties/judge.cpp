@@ -516,8 +516,9 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
                 std::set<std::size_t> asks{0, length / 2, length};
                 if (family != Family::oneHot) asks = {length};
                 for (std::size_t ask : asks) {
-                    evaluate(law, make, {&declaration, l, length, ask, {family, 1, {}}, inputs.heads},
-                             result);
+                    WorldInputs const at{&declaration,   l,           length, ask,
+                                         {family, 1, {}}, inputs.heads};
+                    evaluate(law, make, at, result);
                     if (result.outcome == Outcome::violated) return result;
                 }
             }
@@ -576,7 +577,9 @@ std::string brief(Trace const& trace) {
                 break;
             case Verb::fork: line += fmt::format("{}(s{} -> s{})", verb, s.sequence, s.to); break;
             case Verb::evict: line += fmt::format("{}(s{}, {})", verb, s.sequence, s.count); break;
-            case Verb::shift: line += fmt::format("{}(s{}, {:+})", verb, s.sequence, s.delta); break;
+            case Verb::shift:
+                line += fmt::format("{}(s{}, {:+})", verb, s.sequence, s.delta);
+                break;
             case Verb::reset: line += verb; break;
         }
     }

@@ -23,6 +23,17 @@ std::size_t State::positions() const {
     return least;
 }
 
+/// Whether the newest of `length` rows still sees all that it must: pinned, or in the ring.
+bool State::isThere(SequenceState const& s, std::size_t length) const {
+    for (std::size_t l = 0; length < s.length && l < s.lost.size(); ++l) {
+        auto const& layer = declaration_->layers[l];
+        std::size_t const seen = length > layer.window ? length - layer.window : 0;
+        std::size_t const inRing = std::max(seen, layer.sinks);
+        if (inRing < length && s.lost[l] > inRing) return false;
+    }
+    return true;
+}
+
 Permission State::permission(Step const& step) const {
     using enum Permission;
     auto const owed = [](bool accept) { return accept ? mustAccept : mustRefuse; };
@@ -36,19 +47,7 @@ Permission State::permission(Step const& step) const {
             return owed(s.length + step.count <= declaration_->capacity &&
                         s.next + std::int64_t(step.count) <= table);
         case Verb::attend: return owed(s.length > 0);
-        case Verb::rollback: {
-            if (step.length > s.length) return mustRefuse;
-            for (std::size_t l = 0; l < s.lost.size(); ++l) {
-                // The rows that the newest query would see must be pinned or still in the ring.
-                auto const& layer = declaration_->layers[l];
-                std::size_t const seen =
-                    step.length > layer.window ? step.length - layer.window : 0;
-                std::size_t const inRing = std::max(seen, layer.sinks);
-                if (step.length < s.length && inRing < step.length && s.lost[l] > inRing)
-                    return mustRefuse;
-            }
-            return mustAccept;
-        }
+        case Verb::rollback: return owed(step.length <= s.length && isThere(s, step.length));
         case Verb::fork: {
             if (step.to >= sequences_.size() || step.to == step.sequence) return mustRefuse;
             auto const& to = sequences_[step.to];
@@ -56,10 +55,10 @@ Permission State::permission(Step const& step) const {
         }
         case Verb::evict: {
             if (step.count > s.length) return mustRefuse;
-            bool pinned = false;
-            for (auto const& l : declaration_->layers)
-                pinned = pinned || (l.sinks > 0 && l.retained > 0);
-            return pinned && step.count > 0 ? mayRefuse : mustAccept;
+            bool const isPinned = std::ranges::any_of(declaration_->layers, [](auto const& l) {
+                return l.sinks > 0 && l.retained > 0;
+            });
+            return isPinned && step.count > 0 ? mayRefuse : mustAccept;
         }
         case Verb::shift: {
             if (s.length == 0) return mayRefuse;

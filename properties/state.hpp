@@ -41,6 +41,7 @@ class State {
 
    private:
     std::size_t positions() const;
+    bool isThere(SequenceState const& s, std::size_t length) const;
     Declaration const* declaration_;
     std::vector<SequenceState> sequences_;
     std::size_t stored_ = 0;

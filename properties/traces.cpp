@@ -101,7 +101,8 @@ Declaration drawnDeclaration(std::string const& engine, Draw& draw) {
         LayerWishes w{};
         w.kvHeads = index == 0 ? 2 : 3;
         w.queryHeads = w.kvHeads * 2;
-        w.keyDim = index == 0 ? draw.pick<std::size_t>({8, 5, 3}) : draw.pick<std::size_t>({8, 7, 4});
+        w.keyDim = index == 0 ? draw.pick<std::size_t>({8, 5, 3})
+                              : draw.pick<std::size_t>({8, 7, 4});
         w.valueDim = index == 0 ? draw.pick<std::size_t>({4, 7}) : draw.pick<std::size_t>({5, 2});
         // One layer looks back without end, the other through a window.
         bool const isWindowed = index == 1 ? !draw.oneIn(4) : draw.oneIn(4);
@@ -127,58 +128,57 @@ std::vector<std::size_t> boundaries(Declaration const& d) {
     return all;
 }
 
+void drawStored(Step& step, Declaration const& d, State const& state, Draw& draw) {
+    std::size_t const length = state[step.sequence].length;
+    // Mostly one or two tokens, sometimes up to a boundary, seldom more than fits.
+    auto const to = draw.pick(boundaries(d));
+    step.count = draw.oneIn(3) && to > length ? to - length : 1 + draw.below(3);
+    if (draw.oneIn(16)) step.count = d.capacity + 1 - std::min(length, d.capacity);
+    std::size_t const soFar = state.stored() + step.count;
+    step.target = step.verb == Verb::prefill ? draw.below(soFar) : 0;
+}
+
+void drawFork(Step& step, Declaration const& d, State const& state) {
+    for (SequenceId q = 0; q < d.sequences; ++q)
+        if (q != step.sequence && (step.to == step.sequence || state[q].length == 0)) step.to = q;
+    if (step.to == step.sequence) step.to = (step.sequence + 1) % d.sequences;
+}
+
+std::size_t drawEvicted(Declaration const& d, std::size_t length, Draw& draw) {
+    std::size_t const window = d.layers.back().window;
+    std::size_t const behind = window > 0 && length > window ? length - window : 1;
+    if (draw.oneIn(8)) return length + 1;
+    return draw.oneIn(2) ? behind : draw.below(length + 1);
+}
+
+std::size_t drawKept(std::size_t length, Draw& draw) {
+    std::size_t const near = length - std::min<std::size_t>(length, draw.below(4));
+    if (draw.oneIn(8)) return length + 1;
+    return draw.oneIn(3) ? draw.below(length + 1) : near;
+}
+
 Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
     Step step{};
     // Looking is one verb among others: a state that is repaired by looking must be left alone.
     static std::vector<Verb> const weighted{
-        Verb::append,  Verb::append,  Verb::append, Verb::prefill, Verb::prefill,
-        Verb::attend,  Verb::attend,  Verb::attend, Verb::observe, Verb::observe,
-        Verb::rollback, Verb::rollback, Verb::fork, Verb::fork,   Verb::evict,
-        Verb::evict,   Verb::shift,   Verb::shift,  Verb::release, Verb::reset};
+        Verb::append,   Verb::append,   Verb::append,  Verb::prefill, Verb::prefill,
+        Verb::attend,   Verb::attend,   Verb::attend,  Verb::observe, Verb::observe,
+        Verb::rollback, Verb::rollback, Verb::fork,    Verb::fork,    Verb::evict,
+        Verb::evict,    Verb::shift,    Verb::shift,   Verb::release, Verb::reset};
     do step.verb = draw.pick(weighted);
     while (!state.offers(step.verb));
     step.sequence = draw.oneIn(3) ? draw.below(d.sequences) : 0;
     auto const& s = state[step.sequence];
-    std::size_t const length = s.length;
+    // Ask mostly for a recent token, which is likely to be visible.
+    std::size_t const stored = state.stored(), recent = std::min<std::size_t>(stored, 8);
     switch (step.verb) {
         case Verb::append:
-        case Verb::prefill: {
-            // Mostly one or two tokens, sometimes up to a boundary, seldom more than fits.
-            auto const to = draw.pick(boundaries(d));
-            step.count = draw.oneIn(3) && to > length ? to - length : 1 + draw.below(3);
-            if (draw.oneIn(16)) step.count = d.capacity + 1 - std::min(length, d.capacity);
-            std::size_t const oldest = state.stored() + step.count;
-            step.target = step.verb == Verb::prefill ? draw.below(oldest) : 0;
-            break;
-        }
-        case Verb::attend: {
-            // Ask mostly for a recent token, which is likely to be visible.
-            std::size_t const stored = state.stored();
-            step.target = stored == 0 ? 0 : stored - 1 - draw.below(std::min<std::size_t>(stored, 8));
-            break;
-        }
-        case Verb::rollback: {
-            std::size_t const near = length - std::min<std::size_t>(length, draw.below(4));
-            step.length = draw.oneIn(8) ? length + 1 : draw.oneIn(3) ? draw.below(length + 1) : near;
-            break;
-        }
-        case Verb::fork:
-            for (SequenceId q = 0; q < d.sequences; ++q)
-                if (q != step.sequence && (step.to == step.sequence || state[q].length == 0))
-                    step.to = q;
-            if (step.to == step.sequence) step.to = (step.sequence + 1) % d.sequences;
-            break;
-        case Verb::evict: {
-            std::size_t const window = d.layers.back().window;
-            std::size_t const behind = window > 0 && length > window ? length - window : 1;
-            step.count = draw.oneIn(8) ? length + 1 : draw.oneIn(2) ? behind : draw.below(length + 1);
-            break;
-        }
-        case Verb::shift: {
-            std::int64_t const choices[] = {1, 2, 5, -1, -2, -std::int64_t(s.next)};
-            step.delta = choices[draw.below(std::size(choices))];
-            break;
-        }
+        case Verb::prefill: drawStored(step, d, state, draw); break;
+        case Verb::attend: step.target = stored == 0 ? 0 : stored - 1 - draw.below(recent); break;
+        case Verb::rollback: step.length = drawKept(s.length, draw); break;
+        case Verb::fork: drawFork(step, d, state); break;
+        case Verb::evict: step.count = drawEvicted(d, s.length, draw); break;
+        case Verb::shift: step.delta = draw.pick<std::int64_t>({1, 2, 5, -1, -2, -s.next}); break;
         default: break;
     }
     return step;
@@ -241,41 +241,56 @@ Case drawn(Candidate const& candidate, std::uint64_t seed, int size) {
     return c;
 }
 
-std::vector<Case> smaller(Case const& c, Candidate const& candidate) {
-    std::vector<Case> all;
-    auto const& steps = c.trace.steps;
-    for (std::size_t chunk = steps.size() / 2; chunk > 0; chunk /= 2)
-        for (std::size_t at = 0; at + chunk <= steps.size(); at += chunk) {
+namespace {
+
+/// The same trace without a run of its steps.
+void dropSteps(Case const& c, std::vector<Case>& all) {
+    std::size_t const n = c.trace.steps.size();
+    for (std::size_t chunk = n / 2 + n % 2; chunk > 0; chunk /= 2)
+        for (std::size_t at = 0; at + chunk <= n; at += chunk) {
             Case less = c;
             auto const from = less.trace.steps.begin() + std::ptrdiff_t(at);
             less.trace.steps.erase(from, from + std::ptrdiff_t(chunk));
-            all.push_back(std::move(less));
+            if (!less.trace.steps.empty()) all.push_back(std::move(less));
         }
+}
+
+/// The same trace with one number of one step lowered.
+void lowerNumbers(Case const& c, std::vector<Case>& all) {
     auto const lowered = [&](std::size_t step, auto field, auto value) {
-        if (steps[step].*field == value) return;
+        if (c.trace.steps[step].*field == value) return;
         Case less = c;
         less.trace.steps[step].*field = value;
         all.push_back(std::move(less));
     };
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-        for (auto field : {&Step::count, &Step::length, &Step::target, &Step::sequence, &Step::to}) {
-            std::size_t const value = steps[i].*field;
-            if (value == 0) continue;
-            if (field != &Step::count) lowered(i, field, std::size_t{0});
-            if (value > 2) lowered(i, field, value / 2);
-            if (field != &Step::count || value > 1) lowered(i, field, value - 1);
+    for (std::size_t i = 0; i < c.trace.steps.size(); ++i) {
+        Step const& step = c.trace.steps[i];
+        for (auto field :
+             {&Step::count, &Step::length, &Step::target, &Step::sequence, &Step::to}) {
+            std::size_t const value = step.*field, least = field == &Step::count ? 1 : 0;
+            if (value <= least) continue;
+            lowered(i, field, least);
+            lowered(i, field, std::max(least, value / 2));
+            lowered(i, field, value - 1);
         }
-        if (steps[i].delta != 0) lowered(i, &Step::delta, steps[i].delta / 2);
-        if (steps[i].verb != Verb::prefill) continue;
+        if (step.delta != 0) lowered(i, &Step::delta, step.delta / 2);
+        if (step.verb != Verb::prefill) continue;
         Case less = c;
         less.trace.steps[i].verb = Verb::append;
         less.trace.steps[i].target = 0;
         all.push_back(std::move(less));
     }
+}
+
+}  // namespace
+
+std::vector<Case> smaller(Case const& c, Candidate const& candidate) {
+    std::vector<Case> all;
+    dropSteps(c, all);
+    lowerNumbers(c, all);
     if (c.trace.values.family == Family::sampled) {
-        Case less = c;
-        less.trace.values.family = Family::painted;
-        all.push_back(std::move(less));
+        all.push_back(c);
+        all.back().trace.values.family = Family::painted;
     }
     if (!candidate.fixed && c.setup.declaration.layers.size() > 1)
         for (std::size_t l = 0; l < c.setup.declaration.layers.size(); ++l) {

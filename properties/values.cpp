@@ -17,11 +17,7 @@ std::uint64_t mixed(std::uint64_t state) {
 
 namespace {
 
-/// One component of one row: what it is of, and where.
-struct Entry {
-    char part;  ///< 'k', 'v' or 'q'
-    std::size_t serial, layer, head, lane;
-};
+using Entry = ValueSource::Entry;
 
 std::uint64_t hashOf(std::uint64_t seed, Entry const& e) {
     std::uint64_t h = mixed(seed ^ static_cast<std::uint64_t>(e.part));
@@ -64,7 +60,8 @@ float sampled(std::uint64_t seed, Entry const& e) {
 
 /// A small integer that is not zero and differs along a row.
 float distinctInteger(std::uint64_t seed, Entry const& e, std::size_t width) {
-    auto const block = static_cast<std::int64_t>(hashOf(seed, {e.part, e.serial, e.layer, e.head, 0}) % 499);
+    std::uint64_t const hash = hashOf(seed, {e.part, e.serial, e.layer, e.head, 0});
+    auto const block = static_cast<std::int64_t>(hash % 499);
     auto const magnitude = block * static_cast<std::int64_t>(width) + std::int64_t(e.lane) + 1;
     return static_cast<float>(mixed(seed ^ e.serial ^ e.lane) % 2 == 0 ? magnitude : -magnitude);
 }
@@ -111,7 +108,8 @@ void turnBack(LayerOver<float> const& layer, LayerDeclaration const& declared,
     if ((std::size_t(position) + 1) * planes > declared.cosine.size()) return;
     std::size_t const heads = row.size() / declared.keyDim;
     auto const turned =
-        rotateRow(layer.position, lift<float>(row, {heads, declared.keyDim}, numericsF32), -position);
+        rotateRow(layer.position, lift<float>(row, {heads, declared.keyDim}, numericsF32),
+                  -position);
     for (std::size_t h = 0; h < heads; ++h)
         for (std::size_t d = 0; d < declared.keyDim; ++d)
             row[h * declared.keyDim + d] = turned[h][d];
@@ -133,48 +131,51 @@ ValueSource::ValueSource(Declaration const& declaration, Values const& values, H
 }
 
 LayerRows ValueSource::rows(std::size_t index, TokenRequest const& request) const {
+    if (values_->family == Family::inlined) return inlinedRows(index, request);
     auto const& layer = declaration_->layers[index];
-    Values const& values = *values_;
-    if (values.family == Family::inlined) {
-        // One query per token was recorded; a target asks for the query of that token.
-        auto const& token = values.tokens.layers;
-        auto slice = [&](std::vector<float> const& all, std::size_t at, std::size_t width) {
-            if (all.size() < (at + 1) * width) return std::vector<float>{};
-            return std::vector<float>(all.begin() + std::ptrdiff_t(at * width),
-                                      all.begin() + std::ptrdiff_t((at + 1) * width));
-        };
-        return {slice(token[index].keys, request.serial, layer.kvHeads * layer.keyDim),
-                slice(token[index].values, request.serial, layer.kvHeads * layer.valueDim),
-                slice(token[index].queries, request.target, layer.queryHeads * layer.keyDim)};
-    }
-    auto const head = [&](std::size_t h) { return heads_ == HeadContent::same ? 0 : h; };
-    Code const code{layer.keyDim, layer.scale};
-    auto const entry = [&](char part, std::size_t h, std::size_t d) {
-        Entry const e{part, request.serial, index, head(h), d};
-        if (values.family == Family::painted) return painted(*declaration_, e);
-        if (values.family == Family::sampled) return sampled(values.seed, e);
-        std::size_t const width = part == 'v' ? layer.valueDim : layer.keyDim;
-        if (part == 'v' || values.family == Family::mean)
-            return distinctInteger(values.seed, e, width);
-        return code.key(request.serial + 3 * head(h) + index, d);
-    };
     LayerRows rows;
-    rows.keys = expand(layer.kvHeads, layer.keyDim,
-                       [&](auto h, auto d) { return entry('k', h, d); });
-    rows.values = expand(layer.kvHeads, layer.valueDim,
-                         [&](auto h, auto d) { return entry('v', h, d); });
-    rows.queries = expand(layer.queryHeads, layer.keyDim, [&](auto h, auto d) {
-        if (values.family == Family::sampled)
-            return sampled(values.seed, {'q', request.target, index, head(h), d});
-        if (values.family != Family::oneHot) return 0.0f;
-        std::size_t const group = head(h * layer.kvHeads / layer.queryHeads);
-        return code.query(request.target + 3 * group + index, d);
+    rows.keys = expand(layer.kvHeads, layer.keyDim, [&](auto h, auto d) {
+        return storedEntry({'k', request.serial, index, headOf(h), d});
     });
-    if (values.family == Family::oneHot) {
+    rows.values = expand(layer.kvHeads, layer.valueDim, [&](auto h, auto d) {
+        return storedEntry({'v', request.serial, index, headOf(h), d});
+    });
+    rows.queries = expand(layer.queryHeads, layer.keyDim, [&](auto h, auto d) {
+        std::size_t const group = headOf(h * layer.kvHeads / layer.queryHeads);
+        if (values_->family == Family::sampled)
+            return sampled(values_->seed, {'q', request.target, index, headOf(h), d});
+        if (values_->family != Family::oneHot) return 0.0f;
+        return Code{layer.keyDim, layer.scale}.query(request.target + 3 * group + index, d);
+    });
+    if (values_->family == Family::oneHot) {
         turnBack(layers_[index], layer, rows.keys, request.position);
         turnBack(layers_[index], layer, rows.queries, request.position);
     }
     return rows;
+}
+
+/// One component of a key or a value.
+float ValueSource::storedEntry(Entry const& e) const {
+    auto const& layer = declaration_->layers[e.layer];
+    if (values_->family == Family::painted) return painted(*declaration_, e);
+    if (values_->family == Family::sampled) return sampled(values_->seed, e);
+    if (e.part == 'v') return distinctInteger(values_->seed, e, layer.valueDim);
+    if (values_->family == Family::mean) return distinctInteger(values_->seed, e, layer.keyDim);
+    return Code{layer.keyDim, layer.scale}.key(e.serial + 3 * e.head + e.layer, e.lane);
+}
+
+/// One query per token was written down; a target asks for the query of that token.
+LayerRows ValueSource::inlinedRows(std::size_t index, TokenRequest const& request) const {
+    auto const& layer = declaration_->layers[index];
+    auto const& all = values_->tokens.layers.at(index);
+    auto const slice = [](std::vector<float> const& from, std::size_t at, std::size_t width) {
+        if (from.size() < (at + 1) * width) return std::vector<float>{};
+        return std::vector<float>(from.begin() + std::ptrdiff_t(at * width),
+                                  from.begin() + std::ptrdiff_t((at + 1) * width));
+    };
+    return {slice(all.keys, request.serial, layer.kvHeads * layer.keyDim),
+            slice(all.values, request.serial, layer.kvHeads * layer.valueDim),
+            slice(all.queries, request.target, layer.queryHeads * layer.keyDim)};
 }
 
 Tokens ValueSource::token(TokenRequest const& request) const {

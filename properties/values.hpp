@@ -43,7 +43,17 @@ class ValueSource {
     /// The same in every layer.
     Tokens token(TokenRequest const& request) const;
 
+    /// One component of one row: what it is of ('k', 'v' or 'q'), and where.
+    struct Entry {
+        char part;
+        std::size_t serial, layer, head, lane;
+    };
+
    private:
+    std::size_t headOf(std::size_t head) const { return heads_ == HeadContent::same ? 0 : head; }
+    float storedEntry(Entry const& entry) const;
+    LayerRows inlinedRows(std::size_t layer, TokenRequest const& request) const;
+
     Declaration const* declaration_;
     Values const* values_;
     HeadContent heads_;

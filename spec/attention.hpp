@@ -10,6 +10,7 @@
 //
 // A row that sees nothing has no mean; the spec refuses it instead of inventing one.
 //
+// Checked by the compiler in proofs/attention.cpp, on engines by properties/attention.hpp.
 // Broken in the wild: bugs/rolled_back_row_visible.hpp.
 // Not said here: how a cache answers one query (decode.hpp).
 #pragma once

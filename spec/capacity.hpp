@@ -7,6 +7,7 @@
 //     appendWithin : Cache<n> x Key x Value, capacity C -> Cache<min(n + 1, C)>
 //     a full cache answers with itself
 //
+// Checked by the compiler in proofs/capacity.cpp, on engines by properties/capacity.hpp.
 // Broken in the wild: bugs/capacity_wraps_silently.hpp.
 // Not said here: how capacity is counted when sequences share it.
 #pragma once

@@ -7,6 +7,7 @@
 //     decodeWithCache : Cache<n> x Token -> Cache<n + 1> x Output
 //     decodeWithCache(cacheOf(prefix), t).output = last(fullAttention(prefix ++ [t]))
 //
+// Checked by the compiler in proofs/decode.cpp, on engines by properties/decode.hpp.
 // Broken in the wild: bugs/key_written_into_every_layer.hpp.
 // Not said here: what a step over several tokens owes (prefill.hpp).
 #pragma once

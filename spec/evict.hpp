@@ -10,6 +10,7 @@
 // Dropping what a query could still see is legal too, but it is another attention: over the rows
 // that are left, with the positions that they had. It is never recomputing them from scratch.
 //
+// Checked by the compiler in proofs/evict.cpp, on engines by properties/evict.hpp.
 // Broken in the wild: bugs/position_off_by_one_after_eviction.hpp.
 // Not said here: moving positions down afterwards (position.hpp).
 #pragma once

@@ -7,6 +7,7 @@
 //     fork : Cache<n> -> Cache<n> x Cache<n>
 //     whatever is done to one of them, the other reads as before
 //
+// Checked by the compiler in proofs/fork.cpp, on engines by properties/fork.hpp.
 // Broken in the wild: bugs/fork_aliases.hpp.
 // Not said here: who owns shared storage.
 #pragma once

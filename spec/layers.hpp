@@ -10,6 +10,7 @@
 // Token by token through the caches, or the whole sequence at once through full attention: the
 // outputs are the same, for any number of layers. The lengths of all caches are types together.
 //
+// Checked by the compiler in proofs/layers.cpp; for engines see properties/layers.hpp.
 // Not said here: a function that looks at a batch (it would not be per token).
 #pragma once
 #include "decode.hpp"

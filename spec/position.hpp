@@ -9,6 +9,7 @@
 // cannot be seen in an output. It is seen in the rows, and in what a learned or ALiBi position does
 // with a shift of some of them.
 //
+// Checked by the compiler in proofs/position.cpp, on engines by properties/position.hpp.
 // Broken in the wild: bugs/position_restarts_after_prefill.hpp.
 // Not said here: that a shift equals recomputing above the first layer. It does not: deeper keys
 // remember what was evicted.

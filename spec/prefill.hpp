@@ -10,6 +10,7 @@
 // A chunk begins at the end of the past. Aligning its mask with the first key instead (as if the
 // past were empty) has been shipped by two reference implementations.
 //
+// Checked by the compiler in proofs/prefill.cpp, on engines by properties/prefill.hpp.
 // Broken in the wild: bugs/position_restarts_after_prefill.hpp.
 // Not said here: that an engine's chunks agree bit for bit; only one that declares to be batch
 // invariant owes that.

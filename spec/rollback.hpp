@@ -6,6 +6,7 @@
 //     rollback : Cache<n> x m -> Cache<m>, m <= n
 //     rollback(c ++ rows, length of c) = c        under every later operation
 //
+// Checked by the compiler in proofs/rollback.cpp, on engines by properties/rollback.hpp.
 // Broken in the wild: bugs/stale_length_after_rollback.hpp, bugs/rolled_back_row_visible.hpp.
 // Not said here: taking back what was evicted; an engine that has lost those rows refuses.
 #pragma once

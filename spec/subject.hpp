@@ -12,6 +12,7 @@
 // The second one ties the two readings of this text together: what the compiler proves of types
 // holds for the numbers that an oracle computes with.
 //
+// Checked by the compiler in proofs/subject.cpp, on engines by properties/subject.hpp.
 // Not said here: which traces are worth trying (properties/).
 #pragma once
 #include "capacity.hpp"

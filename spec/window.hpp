@@ -10,6 +10,7 @@
 // Engines count differently: transformers, vLLM, ONNX Runtime and llama.cpp let a window of W show
 // W keys; FlashAttention's and ONNX's left window of W shows W + 1. Here w is the number of keys.
 //
+// Checked by the compiler in proofs/window.cpp, on engines by properties/window.hpp.
 // Broken in the wild: bugs/mask_one_key_too_wide.hpp, bugs/mask_one_key_too_narrow.hpp.
 // Not said here: that unseen rows may be dropped (evict.hpp).
 #pragma once

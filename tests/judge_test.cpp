@@ -89,7 +89,9 @@ TEST(Judge, every_bug_breaks_the_claim_of_its_law) {
 /// Our engine with one answer replaced.
 class Spoiled : public oracle::Ours<> {
    public:
-    enum class How : std::uint8_t { refusesAll, answersNan, forgetsSign, offByOneUlp, readsTooMuch };
+    enum class How : std::uint8_t {
+        refusesAll, answersNan, forgetsSign, offByOneUlp, readsTooMuch
+    };
     Spoiled(Setup const& setup, How how) : Ours(setup), how_(how) {}
 
     Answer append(SequenceId s, Tokens const& tokens) override {
@@ -101,7 +103,8 @@ class Spoiled : public oracle::Ours<> {
         if (!answer) return answer;
         float& first = outputs.front().front();
         if (how_ == How::answersNan) first = std::numeric_limits<float>::quiet_NaN();
-        if (how_ == How::offByOneUlp) first = std::nextafter(first, std::numeric_limits<float>::max());
+        if (how_ == How::offByOneUlp)
+            first = std::nextafter(first, std::numeric_limits<float>::max());
         return answer;
     }
     Answer observe(SequenceId s, Content& content) override {
@@ -151,7 +154,8 @@ TEST(Values, paint_names_its_place) {
     auto const declaration = standardSetups("paint").front().declaration;
     Values const values{Family::painted, 0, {}};
     auto const rows = ValueSource(declaration, values).rows(1, {.serial = 5});
-    EXPECT_EQ(provenance(declaration, rows.keys[0]), "key of token 5, layer 1, head 0, component 0");
+    EXPECT_EQ(provenance(declaration, rows.keys[0]),
+              "key of token 5, layer 1, head 0, component 0");
     EXPECT_EQ(provenance(declaration, rows.values[1]),
               "value of token 5, layer 1, head 0, component 1");
     EXPECT_EQ(provenance(declaration, -3), std::nullopt);

@@ -99,8 +99,8 @@ TEST(Readme, shows_the_verdict_that_is_printed) {
 }
 
 CheckReport checkedList() {
-    Candidate const list{"list", [](kv::properties::Setup const&) { return std::make_unique<ListEngine>(); },
-                         listDeclaration()};
+    auto const make = [](kv::properties::Setup const&) { return std::make_unique<ListEngine>(); };
+    Candidate const list{"list", make, listDeclaration()};
     CheckOptions options;
     options.cases = 1000;
     return check(list, options);

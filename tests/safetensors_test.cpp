@@ -68,7 +68,9 @@ std::string two(std::string const& a, std::string const& b) {
 
 TEST(SafeTensors, what_is_written_reads_back_bit_for_bit) {
     std::map<std::string, Tensor> const tensors{
-        {"b", {{2, 3}, {1, -0.0f, 0.1f, 0x1p-149f, std::numeric_limits<float>::max(), -7}}},
+        {"b", {{2, 3}, {1, -0.0f, std::bit_cast<float>(0x3dcccccdu),
+                       std::numeric_limits<float>::denorm_min(), std::numeric_limits<float>::max(),
+                       -7}}},
         {"a", {{}, {5}}},
         {"empty", {{4, 0, 2}, {}}},
         {"a name \"with\" \n\u00e9", {{1}, {std::numeric_limits<float>::infinity()}}}};

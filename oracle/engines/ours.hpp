@@ -51,9 +51,10 @@ class Ours : public properties::AnyEngine {
             std::size_t rows = 0;
             if (auto const held = engine_.rowsHeld(id(s), impl::LayerIndex{l}, rows); !held)
                 return answer(held);
+            std::size_t const heads = rows * layer.kvHeads;
             properties::LayerContent seen{std::vector<std::int64_t>(rows),
-                                          std::vector<float>(rows * layer.kvHeads * layer.keyDim),
-                                          std::vector<float>(rows * layer.kvHeads * layer.valueDim)};
+                                          std::vector<float>(heads * layer.keyDim),
+                                          std::vector<float>(heads * layer.valueDim)};
             auto const read = engine_.read(id(s), impl::LayerIndex{l},
                                            {seen.positions, seen.keys, seen.values});
             if (!read) return answer(read);

@@ -34,7 +34,8 @@ inline std::vector<MapEntry> mapOf(File const& readme) {
         return isHeading(l) && findWord(l, "map") != l.npos;
     });
     auto const begin = from == lines.end() ? lines.begin() : from + 1;
-    auto const end = from == lines.end() ? lines.end() : std::find_if(begin, lines.end(), isHeading);
+    auto const end =
+        from == lines.end() ? lines.end() : std::find_if(begin, lines.end(), isHeading);
     for (auto i = std::size_t(begin - lines.begin()); i < std::size_t(end - lines.begin()); ++i) {
         bool const row = lines[i].starts_with("|");
         auto const line = detail::trimmed(lines[i]);

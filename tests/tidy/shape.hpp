@@ -43,8 +43,9 @@ inline bool opensFunction(std::string_view head) {
 
 /// A function is one screen: at most 40 lines between its braces. Approximate: braces are matched,
 /// and whatever has a parameter list and is no type counts as a function, lambdas inside included.
+/// A test is a table of cases as often as not, and a table is as long as its cases.
 inline Findings functionRule(File const& file) {
-    if (languageOf(file) != Language::cpp) return {};
+    if (languageOf(file) != Language::cpp || file.path.ends_with("_test.cpp")) return {};
     Findings findings;
     auto const code = viewsOf(file).code;
     struct Block {
