@@ -20,6 +20,11 @@ std::size_t allocations = 0;
         return memory;
     throw std::bad_alloc();
 }
+// The form that std::stable_sort uses, so that its memory and `delete` belong together.
+[[gnu::noinline]] void* operator new(std::size_t size, std::nothrow_t const&) noexcept {
+    ++allocations;
+    return std::malloc(size == 0 ? 1 : size);
+}
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
