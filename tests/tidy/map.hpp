@@ -75,7 +75,8 @@ inline Findings mapRule(File const& readme, Tree const& tree) {
                                     first.substr(opening.size()) + "'"});
     }
     // A room that is mapped by its files is mapped by all of them; else its own line suffices.
-    for (auto const& [path, text] : tree) {
+    for (auto const& entry : tree) {
+        auto const& path = entry.first;
         auto const room = roomOf(path) + "/";
         if (room == "/" || room[0] == '.' || listed.contains(path)) continue;
         bool const byFile = std::any_of(listed.begin(), listed.end(), [&](auto const& file) {
