@@ -100,11 +100,11 @@ struct Verdict {
     Text left{}, right{};
 };
 
-/// Runs a claim over symbols; `room` bounds the number of terms.
+/// Runs a claim over symbols; `limit` bounds the number of terms.
 template <class ShapeType, Scope S, class Claim>
-constexpr Verdict check(Theorem<S, Claim> const& theorem, ShapeType const& shape, std::size_t room,
+constexpr Verdict check(Theorem<S, Claim> const& theorem, ShapeType const& shape, std::size_t limit,
                         auto makeSubject) {
-    Arena arena(room, theorem.grade.isFree() ? Theory::none : Theory::rotations);
+    Arena arena(limit, theorem.grade.isFree() ? Theory::none : Theory::rotations);
     World<ShapeType> const world(arena, shape);
     auto subject = makeSubject(world);
     auto const equation = theorem.claim(subject, world);
@@ -137,12 +137,12 @@ template <std::size_t N, std::size_t H, std::size_t G, std::size_t K, std::size_
           std::size_t W = 0, std::size_t S = 0, std::size_t R = 0>
 using Sizes = Shape<Nat<N>, Nat<H>, Nat<G>, Nat<K>, Nat<V>, Nat<W>, Nat<S>, Nat<R>>;
 
-inline constexpr std::size_t termRoom = std::size_t{1} << 14;
+inline constexpr std::size_t termLimit = std::size_t{1} << 14;
 
 /// The law holds at the shape, or this does not compile.
 template <auto const& theorem, auto shape>
 inline constexpr bool proved =
-    TermsDiffer<check(theorem, shape, termRoom, theSpec)>::none;
+    TermsDiffer<check(theorem, shape, termLimit, theSpec)>::none;
 
 /// The table of what was proved: a row for each shape that compiled.
 template <auto const& theorem, auto... shapes>
@@ -168,11 +168,15 @@ inline constexpr auto windowed =
 /// The largest one; `layers` runs it as two blocks.
 inline constexpr auto sixteen = Sizes<16, 2, 1, 4, 3, 0, 0, 4>{.layout = RotaryLayout::halfSplit};
 
+/// Smaller heads, for laws that try every place to cut sixteen tokens.
+inline constexpr auto sixteenCuts =
+    Sizes<16, 2, 1, 2, 1, 0, 0, 2>{.layout = RotaryLayout::halfSplit};
+
 /// Every law at lengths 0, 1, 2, 4, 8 and 16.
-template <auto const& theorem>
+template <auto const& theorem, auto longest = sixteen>
 void proveAtAllLengths() {
     prove<theorem, single<0>, single<1>, grouped<0>, grouped<1>, grouped<2>, grouped<4>>();
-    prove<theorem, windowed<2>, windowed<4>, windowed<8>, sixteen>();
+    prove<theorem, windowed<2>, windowed<4>, windowed<8>, longest>();
 }
 
 /// Adds a stem's table when the program starts.

@@ -4,8 +4,8 @@
 namespace kv::proofs {
 
 static Table const table{[] {
-    proveAtAllLengths<rollback_append>();
-    proveAtAllLengths<rollback_then_append_eq_fresh>();
+    proveAtAllLengths<rollback_append, sixteenCuts>();
+    proveAtAllLengths<rollback_then_append_eq_fresh, sixteenCuts>();
 }};
 
 }  // namespace kv::proofs

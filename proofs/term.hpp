@@ -18,6 +18,8 @@
 
 #include <array>
 #include <cstdint>
+#include <stdexcept>
+#include <utility>
 
 namespace kv::proofs {
 
@@ -41,15 +43,13 @@ struct Node {
     friend constexpr bool operator==(Node const&, Node const&) = default;
 };
 
-/// The graph. `room` nodes at most; asking for more is an error, never a wrong answer.
+/// The graph. It grows up to `limit` nodes; asking for more is an error, never a wrong answer.
 class Arena {
    public:
-    constexpr explicit Arena(std::size_t room, Theory theory = Theory::none)
-        : room_(room),
-          slots_(std::size_t{4} * room),
-          nodes_(new Node[room]),
-          table_(new std::uint32_t[slots_]{}),
-          theory_(theory) {}
+    constexpr explicit Arena(std::size_t limit, Theory theory = Theory::none)
+        : limit_(limit), theory_(theory) {
+        resize(64);
+    }
     constexpr ~Arena() {
         delete[] nodes_;
         delete[] table_;
@@ -58,11 +58,14 @@ class Arena {
     Arena& operator=(Arena const&) = delete;
 
     constexpr std::uint32_t id(Node const& node) {
-        std::size_t slot = hash(node) % slots_;
-        for (; table_[slot] != 0; slot = (slot + 1) % slots_)
-            if (nodes_[table_[slot]] == node) return table_[slot];
-        if (++size_ >= room_) throw std::length_error("the arena of terms is full");
-        nodes_[size_] = node;
+        std::size_t slot = slotOf(node);
+        if (table_[slot] != 0) return table_[slot];
+        if (size_ + 1 == limit_) throw std::length_error("the arena of terms is full");
+        if (size_ + 1 == room_) {
+            resize(2 * room_);
+            slot = slotOf(node);
+        }
+        nodes_[++size_] = node;
         return table_[slot] = static_cast<std::uint32_t>(size_);
     }
     constexpr Node const& operator[](std::uint32_t id) const { return nodes_[id]; }
@@ -77,9 +80,27 @@ class Arena {
         h = (h * 1000003 + n.b) * 0x9e3779b97f4a7c15u;
         return h >> 20;
     }
-    std::size_t room_, slots_, size_ = 0;  // node 0 stays empty: the term that was never made
-    Node* nodes_;
-    std::uint32_t* table_;
+    /// Where a node is in the table, or the free slot where it belongs.
+    constexpr std::size_t slotOf(Node const& node) const {
+        std::size_t const slots = slotsPerNode * room_;
+        std::size_t slot = hash(node) % slots;
+        while (table_[slot] != 0 && !(nodes_[table_[slot]] == node)) slot = (slot + 1) % slots;
+        return slot;
+    }
+    constexpr void resize(std::size_t room) {
+        auto const* old = std::exchange(nodes_, new Node[room]);
+        delete[] std::exchange(table_, new std::uint32_t[slotsPerNode * room]{});
+        room_ = room;
+        for (std::size_t i = 1; i <= size_; ++i) {
+            nodes_[i] = old[i];
+            table_[slotOf(nodes_[i])] = static_cast<std::uint32_t>(i);
+        }
+        delete[] old;
+    }
+    static constexpr std::size_t slotsPerNode = 4;
+    std::size_t limit_, room_ = 0, size_ = 0;  // node 0 stays empty: the term that was never made
+    Node* nodes_ = nullptr;
+    std::uint32_t* table_ = nullptr;
     Theory theory_;
 };
 

@@ -26,8 +26,8 @@ template <class Key, class Value, Extent N, class K, class V>
     requires KeyHasTheCachesHeadDim<K, Key> && ValueHasTheCachesHeadDim<V, Value>
 constexpr Cache<Key, Value, Succ<N>> appendKV(Cache<Key, Value, N> const& c, K const& key,
                                               V const& value) {
-    auto const n = c.length();
-    auto const grown = n + nat<1>;
+    std::size_t const n = c.length();
+    auto const grown = c.length() + nat<1>;
     if (!fitsBeside(key, c.keys)) throw ShapeError("a key has the head dim of the cache's keys");
     if (!fitsBeside(value, c.values))
         throw ShapeError("a value has the head dim of the cache's values");
@@ -47,14 +47,32 @@ constexpr auto fed(Subject& subject, World const& world, N n) {
     });
 }
 
+/// Tokens first .. first + count - 1 of a world, as its subject takes them.
+template <class World, Extent M>
+constexpr auto tokensOf(World const& world, std::size_t first, M count) {
+    return tabulate(count, [&](std::size_t i) { return world.token(first + i); });
+}
+/// Tokens 0 .. count - 1 of a world in exact scalars, as the spec takes them.
+template <class World, Extent M>
+constexpr auto exactTokens(World const& world, M count) {
+    return tabulate(count, [&](std::size_t i) { return world.exact(i); });
+}
+
+/// What is read back after tokens 0 .. n; the equation holds only if that is n + 1 rows.
+constexpr auto observedAfterAppend(auto& equation, auto& subject, auto const& world) {
+    auto after = fed(subject, world, world.length() + nat<1>);
+    auto seen = subject.observe(after);
+    equation.numbers({.what = What::length}, std::int64_t(seen.length()),
+                     std::int64_t(world.length()) + 1);
+    return seen;
+}
+
 inline constexpr Theorem appendKV_last_key{
     "appendKV_last_key", "the newest key is last", ofEngine, free, Owed::moves,
     [](auto& subject, auto const& world) {
         auto equation = equationOf(subject, world);
-        auto after = fed(subject, world, world.length() + nat<1>);
         std::size_t const n = world.length();
-        auto const seen = subject.observe(after);
-        equation.numbers({.what = What::length}, std::int64_t(seen.length()), std::int64_t(n) + 1);
+        auto const seen = observedAfterAppend(equation, subject, world);
         if (equation.holds)
             equation.row({.what = What::key, .row = n}, seen.keys[n], world.stored(n).key);
         return equation;
@@ -64,10 +82,8 @@ inline constexpr Theorem appendKV_last_value{
     "appendKV_last_value", "the newest value is last", ofEngine, free, Owed::moves,
     [](auto& subject, auto const& world) {
         auto equation = equationOf(subject, world);
-        auto after = fed(subject, world, world.length() + nat<1>);
         std::size_t const n = world.length();
-        auto const seen = subject.observe(after);
-        equation.numbers({.what = What::length}, std::int64_t(seen.length()), std::int64_t(n) + 1);
+        auto const seen = observedAfterAppend(equation, subject, world);
         if (equation.holds)
             equation.row({.what = What::value, .row = n}, seen.values[n], world.stored(n).value);
         return equation;
@@ -77,10 +93,7 @@ inline constexpr Theorem appendKV_prefix{
     "appendKV_prefix", "every earlier row is kept", ofEngine, free, Owed::moves,
     [](auto& subject, auto const& world) {
         auto equation = equationOf(subject, world);
-        auto after = fed(subject, world, world.length() + nat<1>);
-        auto const seen = subject.observe(after);
-        equation.numbers({.what = What::length}, std::int64_t(seen.length()),
-                         std::int64_t(world.length()) + 1);
+        auto const seen = observedAfterAppend(equation, subject, world);
         for (std::size_t i = 0; equation.holds && i < world.length(); ++i) {
             equation.numbers({.what = What::position, .row = i}, seen.positions[i], Position(i));
             equation.row({.what = What::key, .row = i}, seen.keys[i], world.stored(i).key);
@@ -93,9 +106,7 @@ inline constexpr Theorem appendKV_length{
     "appendKV_length", "the length grows by one", ofSpec, free, Owed::moves,
     [](auto& subject, auto const& world) {
         auto equation = equationOf(subject, world);
-        auto after = fed(subject, world, world.length() + nat<1>);
-        equation.numbers({.what = What::length}, std::int64_t(subject.observe(after).length()),
-                         std::int64_t(world.length()) + 1);
+        observedAfterAppend(equation, subject, world);
         return equation;
     }};
 

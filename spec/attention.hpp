@@ -111,12 +111,10 @@ inline constexpr Theorem fullAttention_causal{
     "fullAttention_causal", "a row never sees later tokens", ofEngine, free, Owed::computes,
     [](auto& subject, auto const& world) {
         auto equation = equationOf(subject, world);
-        auto const all = tabulate(world.length(), [&](auto i) { return world.token(i); });
-        auto const step = subject.prefill(subject.empty(), all);
+        auto const step = subject.prefill(subject.empty(), tokensOf(world, 0, world.length()));
         for (std::size_t i = 0; equation.holds && i < world.length(); ++i) {
-            auto const past = tabulate(i + 1, [&](std::size_t j) { return world.exact(j); });
             equation.row({.what = What::output, .row = i}, step.outputs[i],
-                         fullAttention(world.layer(), past)[i]);
+                         fullAttention(world.layer(), exactTokens(world, Dyn{i + 1}))[i]);
         }
         return equation;
     }};

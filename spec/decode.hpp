@@ -36,13 +36,18 @@ constexpr auto store(L const& layer, Cache<Key, Value, N> const& cache, T const&
     return appendKV(cache, storedKey(layer.position, token.key, cache.next), token.value);
 }
 
-/// Attention of one query at the position of row `i`; rows behind it are hidden by the mask.
+/// The keys of a cache as every attention from it reads them.
 template <class L, class C>
-constexpr auto attendAt(L const& layer, C const& cache, std::size_t i,
-                        typename L::Query const& query) {
-    auto const keys = tabulate(cache.length(), [&](std::size_t j) {
+constexpr auto seenKeys(L const& layer, C const& cache) {
+    return tabulate(cache.length(), [&](std::size_t j) {
         return seenKey(layer.position, cache.keys[j], cache.positions[j]);
     });
+}
+
+/// Attention of one query at the position of row `i`; rows behind it are hidden by the mask.
+template <class L, class C, class Keys>
+constexpr auto attendAt(L const& layer, C const& cache, Keys const& keys, std::size_t i,
+                        typename L::Query const& query) {
     return attendRows(layer, cache.positions[i], query,
                       Rows{cache.length(),
                            [&](std::size_t j) { return cache.positions[j]; },
@@ -57,7 +62,7 @@ template <class L, class Key, class Value, Extent N>
              ValueHasTheCachesHeadDim<typename L::Value, Value>
 constexpr auto attend(L const& layer, Cache<Key, Value, N> const& cache,
                       typename L::Query const& query) {
-    return attendAt(layer, cache, lastIndex(cache), query);
+    return attendAt(layer, cache, seenKeys(layer, cache), lastIndex(cache), query);
 }
 
 template <class L, class Key, class Value, Extent N, class T>
@@ -78,8 +83,7 @@ inline constexpr Theorem decodeWithCache_eq_fullAttention{
         std::size_t const n = world.length();
         auto handle = fed(subject, world, world.length() + nat<1>);
         auto const left = subject.attend(handle, world.token(n).query);
-        auto const tokens =
-            tabulate(world.length() + nat<1>, [&](std::size_t i) { return world.exact(i); });
+        auto const tokens = exactTokens(world, world.length() + nat<1>);
         equation.row({.what = What::output, .row = n}, left,
                      fullAttention(world.layer(), tokens)[n]);
         return equation;

@@ -49,9 +49,7 @@ inline constexpr Theorem evict_invisible_under_window{
         auto equation = equationOf(subject, world);
         auto const n = world.length();
         auto const gone = rowsOutOfSight(world.layer().mask, n);
-        auto const tokens =
-            tabulate(n + nat<2>, [&](std::size_t i) { return world.exact(i); });
-        auto const full = fullAttention(world.layer(), tokens);
+        auto const full = fullAttention(world.layer(), exactTokens(world, n + nat<2>));
         // Decoding twice: one decode lets a lost base position survive.
         auto once = subject.appendKV(subject.evict(fed(subject, world, n), gone), world.token(n));
         equation.row({.what = What::output, .row = n}, subject.attend(once, world.token(n).query),

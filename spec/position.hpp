@@ -39,8 +39,7 @@ inline constexpr Theorem position_append_is_next{
     "position_append_is_next", "a token takes the next position", ofEngine, free, Owed::moves,
     [](auto& subject, auto const& world) {
         auto equation = equationOf(subject, world);
-        auto started = subject.prefill(
-            subject.empty(), tabulate(world.length(), [&](auto i) { return world.token(i); }));
+        auto started = subject.prefill(subject.empty(), tokensOf(world, 0, world.length()));
         auto handle = subject.appendKV(std::move(started.cache), world.token(world.length()));
         auto const seen = subject.observe(handle);
         equation.numbers({.what = What::length}, std::int64_t(seen.length()),
@@ -77,8 +76,7 @@ inline constexpr Theorem position_score_relative{
         auto equation = equationOf(subject, world);
         auto handle = subject.shift(fed(subject, world, world.length() + nat<1>), world.distance());
         std::size_t const n = world.length();
-        auto const tokens =
-            tabulate(world.length() + nat<1>, [&](std::size_t i) { return world.exact(i); });
+        auto const tokens = exactTokens(world, world.length() + nat<1>);
         equation.row({.what = What::output, .row = n},
                      subject.attend(handle, world.token(n).query),
                      fullAttention(world.layer(), tokens)[n]);

@@ -36,16 +36,11 @@ constexpr auto prefill(L const& layer, Cache<Key, Value, N> const& cache,
         return store(layer, c, chunk[i]);
     });
     std::size_t const past = cache.length();
+    auto const keys = seenKeys(layer, grown);
     auto outputs = tabulate(chunk.size(), [&](std::size_t i) {
-        return attendAt(layer, grown, past + i, chunk[i].query);
+        return attendAt(layer, grown, keys, past + i, chunk[i].query);
     });
     return Prefilled<decltype(grown), decltype(outputs)>{grown, outputs};
-}
-
-/// Tokens first .. first + count - 1 of a world, as its subject takes them.
-template <class World, Extent M>
-constexpr auto tokensOf(World const& world, std::size_t first, M count) {
-    return tabulate(count, [&](std::size_t i) { return world.token(first + i); });
 }
 
 inline constexpr Theorem prefill_eq_appends{
@@ -70,7 +65,7 @@ inline constexpr Theorem prefill_any_chunking{
         auto equation = equationOf(subject, world);
         auto const n = world.length();
         auto const whole = prefill(world.layer(), emptyCacheOf(world.layer()),
-                                   tabulate(n, [&](std::size_t i) { return world.exact(i); }));
+                                   exactTokens(world, n));
         everyLengthUpTo(n, [&](auto cut) {
             auto first = subject.prefill(subject.empty(), tokensOf(world, 0, cut));
             auto second = subject.prefill(std::move(first.cache), tokensOf(world, cut, n - cut));

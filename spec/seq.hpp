@@ -53,7 +53,7 @@ class Seq {
         return store_.items[I];
     }
     friend constexpr bool operator==(Seq const& a, Seq const& b) {
-        for (std::size_t i = 0; i < E{}; ++i)
+        for (std::size_t i = 0; i < E::value; ++i)
             if (!(a[i] == b[i])) return false;
         return true;
     }
@@ -63,7 +63,7 @@ class Seq {
    private:
     static constexpr std::size_t checked(std::integral auto index) {
         auto const i = static_cast<std::size_t>(index);
-        return i < E{} ? i : throw std::out_of_range("index is not below the length");
+        return i < E::value ? i : throw std::out_of_range("index is not below the length");
     }
     detail::Items<T, E{}> store_{};
 };
@@ -92,7 +92,8 @@ class Seq<T, Dyn> {
 template <Extent E, class F>
 constexpr auto tabulate(E n, F f) {
     auto s = Seq<std::decay_t<decltype(f(std::size_t{}))>, E>::ofSize(n);
-    for (std::size_t i = 0; i < n; ++i) s[i] = f(i);
+    std::size_t const count = n;
+    for (std::size_t i = 0; i < count; ++i) s[i] = f(i);
     return s;
 }
 

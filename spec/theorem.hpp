@@ -102,11 +102,13 @@ struct Equation {
     }
     /// Compares the heads of one row, component by component; their counts first.
     constexpr void row(Place where, auto const& l, auto const& r) {
-        numbers(where, std::int64_t(l.size()), std::int64_t(r.size()));
-        for (std::size_t h = 0; holds && h < r.size(); ++h) {
+        std::size_t const heads = r.size();
+        numbers(where, std::int64_t(l.size()), std::int64_t(heads));
+        for (std::size_t h = 0; holds && h < heads; ++h) {
             where.head = h;
-            numbers(where, std::int64_t(l[h].size()), std::int64_t(r[h].size()));
-            for (std::size_t d = 0; holds && d < r[h].size(); ++d) {
+            std::size_t const lanes = r[h].size();
+            numbers(where, std::int64_t(l[h].size()), std::int64_t(lanes));
+            for (std::size_t d = 0; holds && d < lanes; ++d) {
                 where.lane = d;
                 scalars(where, l[h][d], r[h][d]);
             }
