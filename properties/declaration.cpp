@@ -170,6 +170,13 @@ Complaint badNumerics(Numerics const& numerics) {
     if (numerics.expFlushExponent > 0)
         return fmt::format("numerics.expFlushExponent is {}; expected at most 0",
                            numerics.expFlushExponent);
+    if (numerics.parts == 0)
+        return "numerics.parts is 0; expected at least 1, which is no part at all";
+    if (numerics.merge == PartMerge::weights && numerics.parts != 1)
+        return fmt::format(
+            "numerics.parts is {} and numerics.merge is weights; expected 1, since only parts "
+            "merged by logSumExp are counted",
+            numerics.parts);
     return std::nullopt;
 }
 

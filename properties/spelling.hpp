@@ -43,6 +43,12 @@ template <>
 inline constexpr std::array<Spelling<RotationRounding>, 2> everySpelling<RotationRounding>{
     {{RotationRounding::asWritten, "asWritten"}, {RotationRounding::contracted, "contracted"}}};
 template <>
+inline constexpr std::array<Spelling<ExponentForm>, 2> everySpelling<ExponentForm>{
+    {{ExponentForm::subtracted, "subtracted"}, {ExponentForm::fused, "fused"}}};
+template <>
+inline constexpr std::array<Spelling<PartMerge>, 2> everySpelling<PartMerge>{
+    {{PartMerge::weights, "weights"}, {PartMerge::logSumExp, "logSumExp"}}};
+template <>
 inline constexpr std::array<Spelling<Family>, 5> everySpelling<Family>{
     {{Family::painted, "painted"},
      {Family::oneHot, "oneHot"},

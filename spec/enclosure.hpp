@@ -20,9 +20,8 @@
 //
 // R17: where an engine may have met an infinity, the enclosure is undefined; it accepts everything.
 //
-// Not said here: sums of declared shape (R3), scores fused into exp2 (R8), merges by log-sum-exp
-// (R9), formats narrower than the accumulator (R14), truncation, a scale so large that it makes one
-// component of q overflow while the score does not.
+// Not said here: sums of declared shape (R3), formats narrower than the accumulator (R14),
+// truncation, a scale so large that it makes one component of q overflow while the score does not.
 #pragma once
 #include "interval.hpp"
 #include "softmax_bound.hpp"
@@ -90,7 +89,7 @@ struct Reduce<Enclosure> {
         return e;
     }
 
-    /// R7, R10 to R13, R15. n is at least 1.
+    /// R7 to R13, R15. n is at least 1.
     template <class Score, class Value>
     static auto softmaxMean(std::size_t n, Score score, Value value) {
         auto const width = value(std::size_t{0}).size();

@@ -39,6 +39,18 @@ enum class RotationRounding : std::uint8_t {
     contracted  ///< may fuse a product into the sum: keys are compared with an interval
 };
 
+/// How an engine computes the exponential of a score s below the maximum m.
+enum class ExponentForm : std::uint8_t {
+    subtracted,  ///< exp(s - m): the exponent of the largest score is 0
+    fused        ///< exp2(fma(s, log2(e), -(m log2(e)))): rounding the product m log2(e) stays
+};
+
+/// How an engine joins the means of parts of the keys (split KV, ring attention).
+enum class PartMerge : std::uint8_t {
+    weights,   ///< as (m, l, acc): sums that are normalised once, at the end; or no parts at all
+    logSumExp  ///< as (mean, m + log l): each part is normalised, then weighed by its log-sum-exp
+};
+
 /// What one layer of the model asks of its cache. All sizes are counts of elements or of rows.
 struct LayerDeclaration {
     BOOST_HANA_DEFINE_STRUCT(
@@ -72,12 +84,16 @@ struct Numerics {
         (unsigned, expUlps),               // error of exp in units of the last place (R10)
         (int, expFlushExponent),           // exp below 2^this may be flushed to zero (R10)
         (unsigned, normRoundings),         // roundings of the final division (R15)
-        (RotationRounding, rotation));     //
+        (RotationRounding, rotation),      //
+        (ExponentForm, exponent),          // fused: a largest score other than 0 is inexact (R8)
+        (PartMerge, merge),                // logSumExp: a mean over several keys is inexact (R9)
+        (unsigned, parts));                // most parts merged by logSumExp, in any order (R9)
     friend bool operator==(Numerics const&, Numerics const&) = default;
 };
 
 /// Storage and accumulation in f32, summation in any order, every declared count conservative.
-/// IEEE 754-2019 table 3.5 for the format; 4 ulp covers each exp variant measured so far.
+/// IEEE 754-2019 table 3.5 for the format; 4 ulp covers each exp variant measured so far. An engine
+/// that subtracts the maximum, or does not merge by log-sum-exp, may declare it and is held to it.
 inline constexpr Numerics numericsF32{.significandBits = 24,
                                       .minExponent = -126,
                                       .maxExponent = 128,
@@ -85,7 +101,19 @@ inline constexpr Numerics numericsF32{.significandBits = 24,
                                       .expUlps = 4,
                                       .expFlushExponent = -125,
                                       .normRoundings = 3,
-                                      .rotation = RotationRounding::asWritten};
+                                      .rotation = RotationRounding::asWritten,
+                                      .exponent = ExponentForm::fused,
+                                      .merge = PartMerge::logSumExp,
+                                      .parts = 16};
+
+/// The same for an engine that computes exp(s - m) and normalises once.
+inline constexpr Numerics numericsF32Plain = [] {
+    Numerics n = numericsF32;
+    n.exponent = ExponentForm::subtracted;
+    n.merge = PartMerge::weights;
+    n.parts = 1;
+    return n;
+}();
 
 /// The verbs of the interface, spelled as in traces.
 enum class Verb : std::uint8_t {

@@ -6,7 +6,7 @@
 //     R12  |sum w v / sum w - o| <= sum |w_j - p_j| |v_j - o| / sum low_j, centred at the mean o of
 //          the p_j, where errors common to all weights cancel; and no mean leaves the hull of the v
 //     R13  numerator and denominator are sums in any order (rounding.hpp) of terms that were
-//          rounded by their product and by `better` rescales
+//          rounded by their product and by `steps` rescales
 //     R15  the division adds gamma(normRoundings), relative to sum w |v| since it may come first
 //
 // R5 for reads. Let 2^k winners weigh exactly 1, let their values lie on a grid 2^g with
@@ -17,8 +17,10 @@
 // for its partial sums are never 0 once a winner is in (g = 0). Dividing by 2^k is exact, before or
 // after, as long as the grid 2^(g-k) is normal. No rescale touches a winner, since exp(0) = 1.
 //
-// Not said here: parts that are normalised before they are merged, weights rounded to fewer bits
-// (R14).
+// R9. Where parts are normalised before they are merged, each part and the whole is divided. What a
+// part adds, exp(e_i - e) o_i, is again sum w_j v_j over its rows, for l_i cancels.
+//
+// Not said here: weights rounded to fewer bits (R14).
 #pragma once
 #include "softmax_weights.hpp"
 
@@ -31,7 +33,7 @@ class SoftmaxBound {
     /// One ball per score, at least one.
     SoftmaxBound(std::vector<Ball> const& scores, Numerics const& n)
         : r_(n), total_(scores.size()), weights_(scores, n) {
-        if (weights_.isDefined) boundDenominator(n.normRoundings);
+        if (weights_.isDefined) boundDenominator(double(n.normRoundings) * n.parts);
     }
 
     /// The mean of one component; column[j] belongs to score j.
@@ -44,19 +46,19 @@ class SoftmaxBound {
     }
 
    private:
-    void boundDenominator(unsigned divisions) {
+    void boundDenominator(double divisions) {
         auto const& rows = weights_.rows;
         double const n = double(rows.size());
         double rounding = 0, others = 0;
         for (auto const& row : rows) {
             // The most that this weight can be of the sum of all weights.
             shares_.push_back(std::min(1.0, row.high / weights_.lowest));
-            growths_.push_back(r_.gamma(1 + row.better));
-            rounding += shares_.back() * r_.gamma(row.better);
+            growths_.push_back(r_.gamma(1 + row.steps));
+            rounding += shares_.back() * r_.gamma(row.steps);
             if (row.wins) winner_ = std::min(winner_, row.low);
             else others += row.high;
         }
-        before_ = 1 + weights_.changes + divisions;
+        before_ = 1 + weights_.steps + divisions;
         grow_ = 1 + r_.gamma(2 * (n + before_));
         flushes_ = rows.size() > weights_.winners ? 6 * n * r_.flush : 0;
         isWhole_ = std::has_single_bit(weights_.winners) &&
@@ -65,7 +67,7 @@ class SoftmaxBound {
         if (isWhole_) return;
         double const sum = sumError(
             r_, rows.size(), [&](std::size_t i) { return shares_[i]; }, before_);
-        denominator_ = std::min(r_.gamma(n + weights_.changes), rounding + sum) + flushes_;
+        denominator_ = std::min(r_.gamma(n + weights_.steps), rounding + sum) + flushes_;
         division_ = r_.gamma(divisions);
     }
 
@@ -121,7 +123,8 @@ class SoftmaxBound {
         spread /= weights_.lowest;
         double const range = std::min(std::max(most - center, center - least), spread) + given;
         double const sums = numerator + (std::abs(center) + range) * denominator_;
-        double const computed = (sums + (sum + numerator) * division_) / (1 - denominator_);
+        double const computed = (sums + (sum + numerator) * division_) / (1 - denominator_) +
+                                (sum + numerator) * weights_.common;
         double const own = (3 * double(n) + 8) * ownUnit * sum;
         double const flushed = (6 * double(n) + 1 + magnitude) * r_.flush;
         return {center, denominator_ < 1 ? range + computed + own + flushed : HUGE_VAL};

@@ -7,10 +7,11 @@
 //     R7   the differences on the way from s_j to the last m add up to their distance, gap_j, so
 //          rounding them costs at most 3 u gap_j: the difference, log2(e), the product with it
 //     R10  each exp errs by expUlps, or flushes below 2^expFlushExponent. The way of row j passes
-//          only through scores above s_j: at most `better` of them, so that many exps and rescales
+//          only through scores above s_j, so it has at most as many exps and rescales as there are
 //     R11  weight j lies in p_j exp(+-T_j) +- absolute, in units of exp(max s), where
-//          p_j = exp(s_j - max s) and T_j = radius_j + 3 u gap_j + better_j gamma(2 expUlps)
+//          p_j = exp(s_j - max s), T_j = radius_j + 3 u gap_j + steps_j gamma(2 expUlps) + form_j
 //
+// What the declared form adds to the steps and to T_j (R8, R9) stands in softmax_form.hpp.
 // Telescoping (R7) needs no source beyond itself. R10: ulp(x) <= 2 u |x|, IEEE 754-2019.
 //
 // Winners weigh exactly 1, because the last m is their own score and exp(0) = 1: one row that is
@@ -20,10 +21,9 @@
 // since an exp errs by ulps of its own result. Such rows are left out.
 //
 // Assumed of every engine: exp(0) = 1, and its maximum is one of the scores it computed.
-// Not said here: scores folded into exp2 by FMA (R8), log-sum-exp merges (R9), maxima that are not
-// followed at once (lazy rescaling).
+// Not said here: maxima that are not followed at once (lazy rescaling).
 #pragma once
-#include "rounding.hpp"
+#include "softmax_form.hpp"
 
 #include <vector>
 
@@ -34,7 +34,7 @@ struct WeightBox {
     std::size_t index = 0;          ///< of the row
     Ball score;
     bool wins = false;              ///< it is exactly 1
-    double better = 0;              ///< rows whose score may be larger
+    double steps = 0;               ///< exponentials and rescales on its way
     double weight = 0, spread = 0;  ///< p_j, and how far the box reaches from it
     double low = 0, high = 0;       ///< the box, in units of exp(max s)
 };
@@ -51,44 +51,50 @@ class SoftmaxWeights {
             isDefined = isDefined && !r.overflows(score.size() + score.radius / r.unit);
         }
         if (!isDefined) return;
-        findWinners(r, numerics);
-        weigh(r, numerics);
+        SoftmaxForm const form(r, numerics, scores.size());
+        findWinners(r, numerics, form);
+        weigh(r, numerics, form);
     }
 
     std::vector<WeightBox> rows;  ///< those that may weigh more than 0
     std::size_t winners = 0;
     double lowest = 0;   ///< of the sum of all weights
-    double changes = 0;  ///< the most rescales that one row can meet
+    double steps = 0;    ///< the most of one row
+    double common = 0;   ///< R9: relative error of the whole mean
     bool isDefined = true;
 
    private:
     static constexpr double exponentRoundings = 3;  // R7
 
-    void findWinners(Rounding const& r, Numerics const& n) {
+    void findWinners(Rounding const& r, Numerics const& n, SoftmaxForm const& form) {
         for (auto const& row : rows) {
             top_ = std::max(top_, row.score.center);
             floor_ = std::max(floor_, row.score.low());
             ceiling_ = std::max(ceiling_, row.score.high());
         }
+        size_ = std::max(std::abs(floor_), std::abs(ceiling_));
         double rival = -HUGE_VAL;
-        bool isTie = true;
+        bool isTie = true, isKept = true;
         for (auto& row : rows) {
             row.wins = row.score.high() >= floor_;
             winners += row.wins ? 1 : 0;
             isTie = isTie && (!row.wins || row.score.radius == 0);
             if (!row.wins) rival = std::max(rival, row.score.high());
         }
-        if (winners > 1 && !isTie) {
+        for (auto const& row : rows)
+            isKept = isKept && (!row.wins || form.keepsWinner(row.score, winners));
+        if (!isKept || (winners > 1 && !isTie)) {
             winners = 0;
             for (auto& row : rows) row.wins = false;
         }
-        double const last = std::exp((rival - floor_) * (1 - exponentRoundings * r.unit));
+        double const last = std::exp((rival - floor_) * (1 - exponentRoundings * r.unit)) *
+                            form.mostOfPart(std::abs(rival));
         double const held = std::ldexp(1, n.minExponent - r.bits) * (1 - r.gamma(2 * n.expUlps));
         if (winners > 0 && last < held * (1 - slack))
             std::erase_if(rows, [](WeightBox const& row) { return !row.wins; });
     }
 
-    void weigh(Rounding const& r, Numerics const& n) {
+    void weigh(Rounding const& r, Numerics const& n, SoftmaxForm const& form) {
         std::vector<double> uppers;
         for (auto const& row : rows) uppers.push_back(row.score.high());
         std::sort(uppers.begin(), uppers.end());
@@ -96,13 +102,15 @@ class SoftmaxWeights {
         for (auto& row : rows) {
             auto const above = std::upper_bound(uppers.begin(), uppers.end(), row.score.low());
             bool const countsItself = row.score.low() < row.score.high();
-            row.better = double(uppers.end() - above) - (countsItself ? 1 : 0);
+            double const better = double(uppers.end() - above) - (countsItself ? 1 : 0);
+            row.steps = row.wins ? 0 : better + form.moreSteps();
             double const gap = ceiling_ - row.score.low();
             double const own = (gap + 2) * 2 * ownUnit;  // of the difference and of exp below
             double const exponent = row.score.radius + exponentRoundings * r.unit * gap + own +
-                                    row.better * (r.gamma(2 * n.expUlps) + 3 * r.flush);
+                                    row.steps * (r.gamma(2 * n.expUlps) + 3 * r.flush) +
+                                    form.exponent(std::max(row.score.size(), size_), row.steps);
             double const absolute =
-                row.better > 0 ? row.better * step * std::exp(ceiling_ - top_) : 0;
+                row.steps > 0 ? row.steps * step * std::exp(ceiling_ - top_) : 0;
             double const below = row.score.center - top_;
             row.weight = std::exp(below);
             // A weight that underflows as a double may still reach far, so the second form.
@@ -111,11 +119,13 @@ class SoftmaxWeights {
             row.high = row.weight + row.spread;
             row.low = std::max(0.0, std::exp(below - exponent) - absolute);
             lowest += row.low;
-            changes = std::max(changes, row.better);
+            steps = std::max(steps, row.steps);
         }
+        common = form.common(size_);
     }
 
     double top_ = -HUGE_VAL, floor_ = -HUGE_VAL, ceiling_ = -HUGE_VAL;  // of the largest score
+    double size_ = 0;                                                   // its magnitude
 };
 
 }  // namespace kv

@@ -18,53 +18,52 @@ using Floats = std::vector<float>;
 std::size_t below(Random& random, std::size_t n) { return random() % n; }
 bool coin(Random& random) { return below(random, 2) == 0; }
 
-/// An engine that promises little and uses all of it, one whose scores are exact, one whose
-/// exponential alone is loose, and one whose scores alone are.
-constexpr Numerics careless{.significandBits = 24,
-                            .minExponent = -126,
-                            .maxExponent = 128,
-                            .scoreRoundings = 100,
-                            .expUlps = 64,
-                            .expFlushExponent = -20,
-                            .normRoundings = 100,
-                            .rotation = RotationRounding::asWritten};
-constexpr Numerics careful{.significandBits = 24,
-                           .minExponent = -126,
-                           .maxExponent = 128,
-                           .scoreRoundings = 0,
-                           .expUlps = 1,
-                           .expFlushExponent = -125,
-                           .normRoundings = 3,
-                           .rotation = RotationRounding::asWritten};
-constexpr Numerics looseExp{.significandBits = 24,
-                            .minExponent = -126,
-                            .maxExponent = 128,
-                            .scoreRoundings = 0,
-                            .expUlps = 64,
-                            .expFlushExponent = -125,
-                            .normRoundings = 3,
-                            .rotation = RotationRounding::asWritten};
-constexpr Numerics looseScores{.significandBits = 24,
-                               .minExponent = -126,
-                               .maxExponent = 128,
-                               .scoreRoundings = 100,
-                               .expUlps = 4,
-                               .expFlushExponent = -125,
-                               .normRoundings = 3,
-                               .rotation = RotationRounding::asWritten};
+/// The same promises under every form of the exponential and of the merge.
+struct Forms {
+    Numerics plain, fused, merged, both;
+};
+constexpr Forms formsOf(Numerics n) {
+    Forms forms{n, n, n, n};
+    forms.fused.exponent = forms.both.exponent = ExponentForm::fused;
+    forms.merged.merge = forms.both.merge = PartMerge::logSumExp;
+    forms.merged.parts = forms.both.parts = 5;
+    return forms;
+}
+struct Promise {
+    unsigned scoreRoundings, expUlps;
+    int expFlushExponent;
+    unsigned normRoundings;
+};
+constexpr Forms promised(Promise const& promise) {
+    Numerics n = numericsF32Plain;
+    n.scoreRoundings = promise.scoreRoundings;
+    n.expUlps = promise.expUlps;
+    n.expFlushExponent = promise.expFlushExponent;
+    n.normRoundings = promise.normRoundings;
+    return formsOf(n);
+}
+/// An engine that promises the usual, one that promises little and uses all of it, one whose scores
+/// are exact, one whose exponential alone is loose, one whose scores alone are, one whose division
+/// alone is.
+constexpr Forms usual = formsOf(numericsF32Plain);
+constexpr Forms careless = promised({100, 64, -20, 100});
+constexpr Forms careful = promised({0, 1, -125, 3});
+constexpr Forms looseExp = promised({0, 64, -125, 3});
+constexpr Forms looseScores = promised({100, 4, -125, 3});
+constexpr Forms looseDivision = promised({0, 1, -125, 1000});
 
 /// One query over n rows: q[d], k[n][d], v[n][e].
 struct Problem {
     std::size_t n, d, e;
     float scale;
     Floats q, k, v;
-    Numerics const* numerics = &numericsF32;
+    Numerics const* numerics = &numericsF32Plain;
 };
 
 enum class Order { forward, backward, shuffled, tree, lanes };
 enum class Scale { after, onQuery, onKey, onBoth };
-enum class Exp { exact, base2, worst };
-enum class Form { twoPass, perKey, perBlock, split };
+enum class Exp { exact, base2, worst, fused };
+enum class Form { twoPass, perKey, perBlock, split, merged };
 enum class Division { after, first, reciprocal };
 
 struct Style {
@@ -89,7 +88,7 @@ class Engine {
         for (std::size_t j = 0; j < p_.n; ++j)
             scores_.push_back(moved(score(j), value(j, 0), p_.numerics->scoreRoundings));
         auto y = s_.form == Form::twoPass ? twoPass() : onePass();
-        if (bitsOf(total_).lowest == bitsOf(total_).highest) return y;
+        if (s_.form == Form::merged || bitsOf(total_).lowest == bitsOf(total_).highest) return y;
         for (auto& x : y) x = moved(x, 1, p_.numerics->normRoundings);
         return y;
     }
@@ -100,6 +99,7 @@ class Engine {
         std::iota(rows.begin(), rows.end(), std::size_t{0});
         if (s_.order == Order::shuffled) std::shuffle(rows.begin(), rows.end(), random_);
         if (s_.order == Order::backward) std::reverse(rows.begin(), rows.end());
+        if (s_.form == Form::merged) return merged(rows, p_.numerics->parts).sums;
         auto const part = s_.form == Form::split ? tree(rows) : online(rows);
         total_ = part.total;
         return tabulated([&](std::size_t c) {
@@ -135,6 +135,12 @@ class Engine {
         for (unsigned i = 8; i + 1 < roundings && std::isnormal(x); i += 2)
             x = std::nextafter(x, end);
         return x;
+    }
+    /// The weight of a score, or of an earlier maximum, below a maximum.
+    float expBelow(float s, float top, float push) const {
+        if (s_.exp != Exp::fused) return exp(add(s, -top), push);
+        constexpr float c = std::numbers::log2e_v<float>;
+        return f(std::exp2(f(std::fma(f(s), c, -mul(top, c)))));
     }
     float exp(float x, float push) const {
         if (s_.exp == Exp::base2) return f(std::exp2(mul(x, std::numbers::log2e_v<float>)));
@@ -198,7 +204,7 @@ class Engine {
         float const top = *std::max_element(scores_.begin(), scores_.end());
         Floats weights;
         for (std::size_t j = 0; j < p_.n; ++j)
-            weights.push_back(exp(add(scores_[j], -top), value(j, 0)));
+            weights.push_back(expBelow(scores_[j], top, value(j, 0)));
         float const total = total_ = sumOf(weights, Floats(p_.n, 1));
         if (s_.division == Division::first)
             for (auto& w : weights) w = f(w / total);
@@ -213,7 +219,7 @@ class Engine {
 
     void rescale(Part& part, float top) const {
         float const factor =
-            part.total == 0 ? 0 : exp(add(part.top, -top), part.sums.empty() ? 0 : part.sums[0]);
+            part.total == 0 ? 0 : expBelow(part.top, top, part.sums.empty() ? 0 : part.sums[0]);
         part.total = mul(part.total, factor);
         for (auto& sum : part.sums) sum = mul(sum, factor);
         part.top = top;
@@ -229,7 +235,7 @@ class Engine {
             if (top != part.top) rescale(part, top);
             for (std::size_t i = begin; i < end; ++i) {
                 std::size_t const j = rows[i];
-                float const weight = exp(add(scores_[j], -top), value(j, 0));
+                float const weight = expBelow(scores_[j], top, value(j, 0));
                 part.total = add(part.total, weight);
                 for (std::size_t c = 0; c < p_.e; ++c)
                     part.sums[c] = mulAdd(weight, value(j, c), part.sums[c]);
@@ -250,6 +256,44 @@ class Engine {
         return a;
     }
 
+    float log(float x, float push) const {
+        float y = f(std::log(x));
+        if (s_.exp != Exp::worst || x == 1) return y;
+        float const end = std::copysign(std::numeric_limits<float>::infinity(),
+                                        (push > 0) == s_.rises ? 1.f : -1.f);
+        for (unsigned i = 1; i < p_.numerics->expUlps && y != 0; ++i) y = std::nextafter(y, end);
+        return y;
+    }
+    /// At most `parts` means, each with its log-sum-exp in `top`, merged in a random tree.
+    Part merged(std::vector<std::size_t> const& rows, std::size_t parts) {
+        if (parts < 2 || rows.size() < 2 || below(random_, 8) == 0) {
+            Part part = online(rows);
+            for (auto& sum : part.sums)
+                sum = moved(s_.division == Division::reciprocal ? mul(sum, f(1 / part.total))
+                                                                : f(sum / part.total),
+                            1, part.total == 1 ? 0 : p_.numerics->normRoundings);
+            part.top = add(part.top, log(part.total, part.sums[0]));
+            return part;
+        }
+        auto const middle = std::ptrdiff_t(1 + below(random_, rows.size() - 1));
+        std::size_t const left = 1 + below(random_, parts - 1);
+        Part a = merged({rows.begin(), rows.begin() + middle}, left);
+        Part b = merged({rows.begin() + middle, rows.end()}, parts - left);
+        float const top = std::max(a.top, b.top);
+        float x = expBelow(a.top, top, a.sums[0]), y = expBelow(b.top, top, b.sums[0]);
+        float const total = add(x, y), all = add(top, log(total, a.sums[0]));
+        if (s_.block % 3 == 0) x = expBelow(a.top, all, 1), y = expBelow(b.top, all, 1);
+        for (std::size_t c = 0; c < p_.e; ++c) {
+            a.sums[c] = mulAdd(x, a.sums[c], mul(y, b.sums[c]));
+            if (s_.block % 3 == 1) a.sums[c] = f(a.sums[c] / total);
+            if (s_.block % 3 == 2) a.sums[c] = mul(a.sums[c], f(1 / total));
+            if (s_.block % 3 != 0 && total != 1)
+                a.sums[c] = moved(a.sums[c], 1, p_.numerics->normRoundings);
+        }
+        a.top = all;
+        return a;
+    }
+
     Problem const& p_;
     Style const& s_;
     Random random_;
@@ -262,9 +306,11 @@ T oneOf(Random& random, std::initializer_list<T> these) {
     return these.begin()[below(random, these.size())];
 }
 
-Style randomStyle(Random& random) {
-    return {.order = oneOf(random, {Order::forward, Order::backward, Order::shuffled, Order::tree,
-                                    Order::lanes}),
+/// Any way of computing that these numerics allow.
+Style randomStyle(Random& random, Numerics const& numerics) {
+    Style style{
+            .order = oneOf(random, {Order::forward, Order::backward, Order::shuffled,
+                                    Order::tree, Order::lanes}),
             .scale = oneOf(random, {Scale::after, Scale::onQuery, Scale::onKey, Scale::onBoth}),
             .exp = oneOf(random, {Exp::exact, Exp::base2, Exp::worst}),
             .form = oneOf(random, {Form::twoPass, Form::perKey, Form::perBlock, Form::split}),
@@ -274,6 +320,9 @@ Style randomStyle(Random& random) {
             .flushes = coin(random),
             .rises = coin(random),
             .seed = random()};
+    if (numerics.exponent == ExponentForm::fused && coin(random)) style.exp = Exp::fused;
+    if (numerics.merge == PartMerge::logSumExp && coin(random)) style.form = Form::merged;
+    return style;
 }
 
 /// The text of attention.hpp for one head, in any scalar. `lift` makes a scalar of a float.
@@ -305,9 +354,15 @@ bool accepts(Seq<Enclosure, Dyn> const& e, Floats const& y) {
 enum class Family {
     normal, largeLogits, cancelling, outlier, nearTie, zeros, tiny, ladder, stagnating, farTail,
     few, exactScores, lostWeights, flushedScores, absorbed, rescaled,
-    roundedScores
+    roundedScores, shifted, constant
 };
-constexpr int families = 17;
+constexpr int families = 19;
+
+Numerics const& formOf(Forms const& forms, Random& random) {
+    Numerics const* const all[] = {&forms.plain, &forms.plain, &forms.fused, &forms.merged,
+                                   &forms.both};
+    return *all[below(random, 5)];
+}
 
 float gauss(Random& random) { return std::normal_distribution<float>()(random); }
 float power(int exponent) { return float(powerOfTwo(exponent)); }
@@ -345,17 +400,19 @@ void gapScores(Problem& p, Family family, Random& random) {
     int const far = 60 + int(below(random, 46));
     std::size_t const d = family == Family::flushedScores ? 8 : 1;
     p = {.n = p.n, .d = d, .e = p.e, .scale = 1, .q = Floats(d, 1), .k = Floats(p.n * d),
-         .v = p.v, .numerics = family == Family::rescaled ? &looseExp : &careful};
+         .v = p.v,
+         .numerics = &formOf(family == Family::rescaled ? looseExp : careful, random)};
     for (std::size_t j = 1; j < p.n; ++j) {
         float const noise = float(below(random, 100)) / 256;
-        if (family == Family::farTail) p.k[j] = gauss(random) - float(far);
+        if (family == Family::farTail) p.k[j] = (far % 2 == 0 ? gauss(random) : 0) - float(far);
+        if (family == Family::shifted) p.k[j] = 2000 + 2 * float(j);
         if (family == Family::exactScores) p.k[j] = -float(below(random, 64));
         if (family == Family::lostWeights) p.k[j] = -17 - noise;
         if (family == Family::absorbed) p.k[j] = -17 - noise - noise;
         if (family == Family::rescaled) p.k[j] = float(j) / 4096;
     }
     if (family == Family::roundedScores) {
-        p.numerics = &looseScores;
+        p.numerics = &formOf(looseScores, random);
         for (std::size_t j = 1; j < p.n; ++j) p.k[j] = -1 - std::abs(gauss(random)) * 4;
     }
     if (family != Family::flushedScores) return;
@@ -371,6 +428,8 @@ void strainValues(Problem& p, Family family, Random& random) {
         if (family == Family::outlier && below(random, 9) == 0) v *= 1000;
         if (family == Family::zeros && coin(random)) v = 0;
         if (family == Family::tiny && coin(random)) v *= power(-130);
+        if (family == Family::constant) v = 3;
+        if (family == Family::shifted) v = i < p.v.size() - p.e ? 0 : std::abs(v) + 1;
         if (family == Family::stagnating) v = i < p.e ? 1 : power(-24) * (1 + power(-8));
         if (family == Family::farTail) v = i < p.e ? 0 : v * power(90);
         if (family == Family::few) v = std::abs(v) + 1;
@@ -384,15 +443,18 @@ void strainValues(Problem& p, Family family, Random& random) {
 
 Problem problemOf(Family family, Random& random) {
     bool const small = family == Family::few || family == Family::absorbed ||
-                       family == Family::exactScores || family == Family::roundedScores;
+                       family == Family::exactScores || family == Family::roundedScores ||
+                       family == Family::shifted;
     std::size_t n = 1 + below(random, small ? 4 : 60);
     if (below(random, 16) == 0) n *= 5;
     std::size_t const d = 1 + below(random, 128), e = 1 + below(random, 4);
     auto p = drawn(random, n, d, e);
-    if (family == Family::farTail || family >= Family::exactScores)
+    if (family == Family::constant)
+        p.numerics = &formOf(coin(random) ? careful : looseDivision, random);
+    else if (family == Family::farTail || family >= Family::exactScores)
         gapScores(p, family, random);
-    else if (below(random, 3) == 0)
-        p.numerics = &careless;
+    else
+        p.numerics = &formOf(below(random, 3) == 0 ? careless : usual, random);
     strainScores(p, family, random);
     strainValues(p, family, random);
     return p;
@@ -415,7 +477,7 @@ TEST(Enclosure, holdsEveryConformingEngine) {
             ++components;
         }
         for (int k = 0; k < 10; ++k) {
-            auto const style = randomStyle(random);
+            auto const style = randomStyle(random, *p.numerics);
             bool const holds = accepts(e, Engine(p, style).run());
             escapes[int(family)] += holds ? 0 : 1;
         }
@@ -435,7 +497,7 @@ void expectExactly(Problem const& p, Floats const& wanted, Random& random) {
         EXPECT_EQ(nearestFloat(e[c].low()), wanted[c]);
     }
     for (int k = 0; k < 20; ++k) {
-        auto const style = randomStyle(random);
+        auto const style = randomStyle(random, *p.numerics);
         EXPECT_EQ(Engine(p, style).run(), wanted) << "n " << p.n << ", form " << int(style.form);
     }
 }
@@ -463,6 +525,7 @@ TEST(Enclosure, ofAOneHotReadIsTheStoredValue) {
         for (std::size_t target = 0; target < n; target += 1 + below(random, 5)) {
             auto p = dualRail(random, n, target, 150);
             p.v[target * p.e] = 0;
+            p.numerics = &formOf(usual, random);
             expectExactly(p, rowOf(p, target), random);
         }
 }
@@ -477,7 +540,7 @@ TEST(Enclosure, ofAOneHotReadAbsorbsWhatIsFarBelow) {
         auto const e = enclose(p);
         EXPECT_FALSE(single(e[0]));
         for (int k = 0; k < 20; ++k) {
-            auto const style = randomStyle(random);
+            auto const style = randomStyle(random, *p.numerics);
             EXPECT_TRUE(accepts(e, Engine(p, style).run()));
         }
     }
@@ -495,6 +558,8 @@ TEST(Enclosure, ofIntegerCodesIsTheStoredValue) {
             p.k[3 * j + 1] = float(j);
             p.k[3 * j + 2] = 1;
         }
+        // Where the scale is put on the query its score is only nearly 0: no probe when fused.
+        p.numerics = coin(random) ? &usual.plain : &usual.merged;
         expectExactly(p, rowOf(p, target), random);
     }
 }
@@ -511,7 +576,39 @@ TEST(Enclosure, ofAMeanOverAPowerOfTwoIsTheMean) {
         }
         for (auto& w : wanted) w /= float(n);
         expectExactly(p, wanted, random);
+        // log(2^k) is rounded, so parts that are merged by log-sum-exp give no such mean.
+        p.numerics = &usual.merged;
+        auto const e = enclose(p);
+        EXPECT_EQ(single(e[0]), n == 1);
+        for (int k = 0; k < 20; ++k)
+            EXPECT_TRUE(accepts(e, Engine(p, randomStyle(random, *p.numerics)).run())) << n;
     }
+}
+
+/// A form that was not declared shows: fused where the largest score is not 0, merged in a mean.
+TEST(Enclosure, convictsAnUndeclaredForm) {
+    Random random(11);
+    std::size_t fused = 0, merged = 0;
+    for (int i = 0; i < 300; ++i) {
+        auto p = drawn(random, 16, 1, 3);
+        p.scale = p.q[0] = 1;
+        for (std::size_t j = 0; j < p.n; ++j) p.k[j] = j == 3 ? 2001 : 1001;
+        auto style = randomStyle(random, usual.fused);
+        style.exp = Exp::fused;
+        fused += accepts(enclose(p), Engine(p, style).run()) ? 0 : 1;
+        p = drawn(random, 16, 4, 3);
+        std::fill(p.q.begin(), p.q.end(), 0.f);
+        for (auto& v : p.v) v = float(below(random, 2001)) - 1000;
+        style = randomStyle(random, usual.plain);
+        style.form = Form::merged;
+        p.numerics = &usual.merged;  // it merges, and the spec is not told
+        auto const y = Engine(p, style).run();
+        p.numerics = &usual.plain;
+        merged += accepts(enclose(p), y) ? 0 : 1;
+    }
+    std::printf("of 300 each: undeclared fusing %zu, undeclared merging %zu\n", fused, merged);
+    EXPECT_GT(fused, 0u);
+    EXPECT_GT(merged, 0u);
 }
 
 TEST(Enclosure, ofATieThatRoundsIsNotExact) {
@@ -549,8 +646,10 @@ TEST(Enclosure, convictsOneWrongRow) {
         auto const e = enclose(p);
         Problem const wrong[] = {withoutLastRow(p), withOneMoreRow(p, random),
                                  withSwappedValues(p), withAnotherScale(p)};
-        for (std::size_t w = 0; w < 4; ++w)
-            found[w] += accepts(e, Engine(wrong[w], randomStyle(random)).run()) ? 0 : 1;
+        for (std::size_t w = 0; w < 4; ++w) {
+            auto const style = randomStyle(random, *p.numerics);
+            found[w] += accepts(e, Engine(wrong[w], style).run()) ? 0 : 1;
+        }
     }
     std::printf("of %zu: row dropped %zu, row added %zu, values swapped %zu, scale %zu\n", cases,
                 found[0], found[1], found[2], found[3]);
@@ -594,7 +693,10 @@ TEST(Enclosure, holdsTheErrorOfItsOwnDoubles) {
                                        .expUlps = 1,
                                        .expFlushExponent = -16381,
                                        .normRoundings = 1,
-                                       .rotation = RotationRounding::asWritten};
+                                       .rotation = RotationRounding::asWritten,
+                                       .exponent = ExponentForm::subtracted,
+                                       .merge = PartMerge::weights,
+                                       .parts = 1};
     Random random(9);
     double most = 0;
     for (int i = 0; i < 1700; ++i) {
