@@ -35,6 +35,7 @@ struct Candidate {
     std::string name;
     std::function<std::unique_ptr<AnyEngine>(Setup const&)> make;
     std::optional<Declaration> fixed;
+    Numerics numerics = numericsF32;  ///< declared at every shape that is drawn
 };
 
 struct Progress {
@@ -44,10 +45,12 @@ struct Progress {
 struct CheckOptions {
     std::size_t cases = 10000;
     std::uint64_t seed = 1;
-    int maxSize = 100;                             ///< RapidCheck's size of the last case
+    int maxSize = 100;  ///< RapidCheck's size; it rises from case to case and starts anew
     std::optional<std::chrono::seconds> budget;    ///< no new case is begun after it
     std::string law;                               ///< only this one; empty: all, and traces
-    std::vector<std::string> zooLaws;              ///< one law per bug of the zoo
+    /// Engines with a bug. Each is put to the first cases of the same run, at the same shapes, to
+    /// see what the run could have shown.
+    std::vector<Candidate> zoo;
     std::function<void(Progress const&)> onProgress;
     /// The first failing case, before it shrinks, so that nothing is lost if shrinking crashes.
     std::function<void(Violation const&, Setup const&)> onFirstFailure;
@@ -62,18 +65,20 @@ struct CheckReport {
     std::optional<Violation> violation;  ///< shrunk, under its most specific law
     Setup setup;                   ///< in which the violation shows
     std::size_t casesToFailure = 0;
-    std::size_t zooInReach = 0, zooSize = 0;  ///< bugs that this run could have shown
+    std::size_t zooInReach = 0, zooSize = 0;  ///< bugs that this run shows
     std::vector<std::string> blindSpots;  ///< what the declared shapes kept the run from showing
 
     std::size_t count(Outcome outcome) const;
     bool isViolated() const { return violation.has_value(); }
 };
 
+/// Throws std::invalid_argument, and begins nothing, where a fixed declaration contradicts itself,
+/// offers no verb, or is not the one that the engine answers with.
 CheckReport check(Candidate const& candidate, CheckOptions const& options);
 
 /// The setups at which claims are evaluated when the shape is not fixed; together they show every
 /// law: windows with and without rings, rotations of both layouts, ALiBi, raw and rotated keys.
-std::vector<Setup> standardSetups(std::string const& engine);
+std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics);
 
 /// The setups at which the claims are put to this candidate: its own, or the standard ones.
 std::vector<Setup> setupsFor(Candidate const& candidate);

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <string>
 #include <vector>
 
 namespace kv::properties {
@@ -18,6 +19,7 @@ struct Inputs {
     std::vector<std::size_t> lengths;  ///< of the past, before the tokens that a claim adds
     std::vector<Family> families;
     HeadContent heads = HeadContent::distinct;
+    std::string why{};  ///< where there is no length: why the law says nothing of such a layer
 };
 
 /// One layer of a declaration, and how many rows a sequence can hold.

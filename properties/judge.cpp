@@ -20,6 +20,7 @@
 
 #include <bit>
 #include <cstring>
+#include <deque>
 #include <set>
 
 namespace kv::properties {
@@ -166,8 +167,10 @@ class Run {
         Permission const permission = state_.permission(step);
         Tokens const tokens = tokensFor(step);
         Outputs outputs;
-        Content content;
+        // What an engine has filled stays where it is: a later verb must not reach it any more.
+        Content& content = readBacks_.emplace_back(ReadBack{{}, {}, step.sequence}).seen;
         Answer const answer = call(step, tokens, outputs, content);
+        if (step.verb != Verb::observe || !answer) readBacks_.pop_back();
         if (!answer) ++coverage_.refusals;
         if (!answer && permission == Permission::mustAccept)
             return convict("capacity_refuses_unchanged", Instrument::permission,
@@ -179,8 +182,8 @@ class Run {
         follow(step, tokens);
         state_.apply(step);
         if (step.verb == Verb::observe) {
+            readBacks_.back().kept = content;
             compareContent(step.sequence, content);
-            readBacks_.push_back({content, content, step.sequence});
         }
         if (step.verb == Verb::attend) compareOutputs(step.sequence, tokens, outputs, 1);
         if (step.verb == Verb::prefill)
@@ -420,7 +423,7 @@ class Run {
     std::size_t step_ = 0;
     std::size_t exactHere_ = 0;
     double largestHere_ = 0;
-    std::vector<ReadBack> readBacks_;
+    std::deque<ReadBack> readBacks_;
     std::optional<Violation> violation_;
 };
 
@@ -481,6 +484,10 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
                                           : wanted(equation.right);
         if (!equation.isCount && !single(equation.right))
             violation.instrument = Instrument::bounded;
+    } catch (Refused const& reason) {
+        result.outcome = Outcome::refused;
+        result.why = reason.what();
+        return;
     } catch (NotReachable const& reason) {
         if (result.why.empty()) result.why = reason.what();
         return;
@@ -511,6 +518,7 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
             continue;
         }
         Inputs const inputs = inputsOf(stem)({layer, declaration.capacity});
+        if (inputs.lengths.empty() && result.why.empty()) result.why = inputs.why;
         for (Family family : inputs.families)
             for (std::size_t length : inputs.lengths) {
                 std::set<std::size_t> asks{0, length / 2, length};
@@ -555,6 +563,19 @@ std::vector<LawResult> conformance(MakeEngine const& make, std::string const& on
                 results.push_back(resultOf(stem, law, make, declaration));
     });
     return results;
+}
+
+std::optional<LawResult> firstBroken(std::vector<MakeEngine> const& engines) {
+    std::optional<LawResult> broken;
+    forEachLaw([&](std::string_view stem, auto const& law) {
+        if constexpr (decltype(law.scope)::value == Scope::engine)
+            for (MakeEngine const& make : engines) {
+                if (broken) return;
+                auto result = resultOf(stem, law, make, make()->declaration());
+                if (result.outcome == Outcome::violated) broken = std::move(result);
+            }
+    });
+    return broken;
 }
 
 std::string brief(Trace const& trace) {

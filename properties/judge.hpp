@@ -73,6 +73,9 @@ struct LawResult {
 /// headers of the stems name. `law` empty: all of them, in the order of the registry.
 std::vector<LawResult> conformance(MakeEngine const& make, std::string const& law = "");
 
+/// The first law of the registry that one of these engines violates; later ones are not tried.
+std::optional<LawResult> firstBroken(std::vector<MakeEngine> const& engines);
+
 /// "rollback(s0, 1) append(s0, 2)": a trace in one line.
 std::string brief(Trace const& trace);
 /// The sentence of a law, or nothing if there is none of that name.

@@ -17,7 +17,7 @@ void LiveSubject::accepted(Handle& handle, Step step, Call call) const {
     if (permission == Permission::mustRefuse)
         throw NotReachable("the declaration refuses a step of this law at these lengths");
     Answer const answer = call(*handle.running->engine);
-    if (!answer && permission == Permission::mayRefuse) throw NotReachable(answer.why());
+    if (!answer && permission == Permission::mayRefuse) throw Refused(answer.why());
     if (!answer) throw UnjustRefusal(answer.why());
     state.apply(step);
 }

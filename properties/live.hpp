@@ -30,6 +30,10 @@ struct Observed {
 struct NotReachable : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
+/// The engine refused what its declaration lets it refuse.
+struct Refused : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
 /// The engine refused what its declaration says it does.
 struct UnjustRefusal : std::runtime_error {
     using std::runtime_error::runtime_error;

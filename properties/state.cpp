@@ -37,6 +37,7 @@ bool State::isThere(SequenceState const& s, std::size_t length) const {
 Permission State::permission(Step const& step) const {
     using enum Permission;
     auto const owed = [](bool accept) { return accept ? mustAccept : mustRefuse; };
+    if (!offers(step.verb)) return mayRefuse;
     if (step.verb == Verb::reset) return mustAccept;
     if (step.sequence >= sequences_.size()) return mustRefuse;
     SequenceState const& s = sequences_[step.sequence];
@@ -47,7 +48,10 @@ Permission State::permission(Step const& step) const {
             return owed(s.length + step.count <= declaration_->capacity &&
                         s.next + std::int64_t(step.count) <= table);
         case Verb::attend: return owed(s.length > 0);
-        case Verb::rollback: return owed(step.length <= s.length && isThere(s, step.length));
+        case Verb::rollback:
+            // A ring may have lost what the newest row left would see; a roomier one has not.
+            if (step.length > s.length) return mustRefuse;
+            return isThere(s, step.length) ? mustAccept : mayRefuse;
         case Verb::fork: {
             if (step.to >= sequences_.size() || step.to == step.sequence) return mustRefuse;
             auto const& to = sequences_[step.to];

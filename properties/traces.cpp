@@ -21,6 +21,14 @@ class Draw {
     T pick(std::vector<T> const& from) {
         return from[below(from.size())];
     }
+    /// Without putting it back.
+    template <class T>
+    T take(std::vector<T>& from) {
+        auto const at = from.begin() + std::ptrdiff_t(below(from.size()));
+        T const taken = *at;
+        from.erase(at);
+        return taken;
+    }
 
    private:
     std::uint64_t state_;
@@ -91,25 +99,26 @@ Declaration declarationOf(std::string const& engine, std::size_t capacity,
     d.capacity = capacity;
     d.verbs.assign(std::begin(everyVerb), std::end(everyVerb));
     for (auto const& w : wishes) d.layers.push_back(layerFrom(w));
-    d.numerics = numericsF32;
     return d;
 }
 
-/// Two layers that differ in window, angles, heads and head dims, all sizes distinct.
+/// Two layers that differ in heads, dims, window and angles; no two sizes of either are equal. A
+/// head dim of 3 is the least at which a probe can be built.
 Declaration drawnDeclaration(std::string const& engine, Draw& draw) {
+    std::vector<std::size_t> dims{5, 7, 8, 10};
+    std::vector<std::size_t> windows{0, 2 + draw.below(2), 4 + draw.below(2)};
+    std::vector<Angles> angles{Angles::none, Angles::quarters, Angles::usual};
     auto const wishes = [&](std::size_t index) {
         LayerWishes w{};
         w.kvHeads = index == 0 ? 2 : 3;
-        w.queryHeads = w.kvHeads * 2;
-        w.keyDim = index == 0 ? draw.pick<std::size_t>({8, 5, 3})
-                              : draw.pick<std::size_t>({8, 7, 4});
-        w.valueDim = index == 0 ? draw.pick<std::size_t>({4, 7}) : draw.pick<std::size_t>({5, 2});
-        // One layer looks back without end, the other through a window.
-        bool const isWindowed = index == 1 ? !draw.oneIn(4) : draw.oneIn(4);
-        w.window = isWindowed ? 2 + draw.below(4) : 0;
+        w.queryHeads = w.kvHeads * (index == 0 ? 2 : draw.pick<std::size_t>({2, 3}));
+        w.keyDim = draw.take(dims);
+        w.valueDim = draw.take(dims);
+        if (index == 0 && draw.oneIn(4)) (draw.oneIn(2) ? w.keyDim : w.valueDim) = 3;
+        w.window = draw.take(windows);
         w.sinks = draw.oneIn(4) ? 1 + draw.below(2) : 0;
         w.retained = draw.oneIn(2) ? w.window + draw.below(3) : 0;
-        w.angles = draw.pick<Angles>({Angles::none, Angles::quarters, Angles::usual});
+        w.angles = draw.take(angles);
         w.layout = draw.pick<RotaryLayout>({RotaryLayout::halfSplit, RotaryLayout::interleaved});
         w.storage = draw.pick<KeyStorage>({KeyStorage::rotated, KeyStorage::raw});
         w.isBiased = draw.oneIn(4);
@@ -191,7 +200,7 @@ void follow(State& state, Step const& step) {
 
 }  // namespace
 
-std::vector<Setup> standardSetups(std::string const& engine) {
+std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics) {
     auto const plain = LayerWishes{4, 2, 8, 5, 0, 0, 0, Angles::none, {}, {}, false};
     auto quarters = plain;
     quarters.keyDim = 7;
@@ -220,14 +229,19 @@ std::vector<Setup> standardSetups(std::string const& engine) {
              {plain, windowed}, {quarters, ring}, {usual, biased}})
         for (Fill fill : {Fill::poison, Fill::zero})
             all.push_back({declarationOf(engine, 12, layers), fill});
+    for (auto& setup : all) setup.declaration.numerics = numerics;
     return all;
 }
 
 Case drawn(Candidate const& candidate, std::uint64_t seed, int size) {
     Draw draw(mixed(seed));
     Case c{};
-    c.setup.declaration =
-        candidate.fixed ? *candidate.fixed : drawnDeclaration(candidate.name, draw);
+    if (candidate.fixed) {
+        c.setup.declaration = *candidate.fixed;
+    } else {
+        c.setup.declaration = drawnDeclaration(candidate.name, draw);
+        c.setup.declaration.numerics = candidate.numerics;
+    }
     c.setup.fill = draw.oneIn(3) ? Fill::zero : Fill::poison;
     c.trace.values.family = draw.pick<Family>(
         {Family::painted, Family::oneHot, Family::oneHot, Family::mean, Family::sampled});
@@ -299,6 +313,11 @@ std::vector<Case> smaller(Case const& c, Candidate const& candidate) {
             layers.erase(layers.begin() + std::ptrdiff_t(l));
             all.push_back(std::move(less));
         }
+    std::erase_if(all, [](Case const& less) {
+        State const state(less.setup.declaration);
+        return !std::ranges::all_of(less.trace.steps,
+                                    [&](Step const& step) { return state.offers(step.verb); });
+    });
     return all;
 }
 

@@ -38,6 +38,7 @@ PaintRadix radixOf(Declaration const& d) {
 }
 
 float painted(Declaration const& d, Entry const& e) {
+    // Beyond paintedTokens neighbors would round to one float.
     auto const r = radixOf(d);
     std::size_t const place =
         ((e.serial * r.layers + e.layer) * r.heads + e.head) * r.lanes + e.lane;
@@ -123,6 +124,12 @@ std::vector<float> expand(std::size_t heads, std::size_t dim, auto entry) {
 }
 
 }  // namespace
+
+std::size_t paintedTokens(Declaration const& d) {
+    auto const r = radixOf(d);
+    std::size_t const places = (std::size_t{1} << 23) - 1;  // odd and even: 2^24 integers in f32
+    return places / (r.layers * r.heads * r.lanes);
+}
 
 ValueSource::ValueSource(Declaration const& declaration, Values const& values, HeadContent heads)
     : declaration_(&declaration), values_(&values), heads_(heads) {

@@ -60,6 +60,9 @@ class ValueSource {
     std::vector<LayerOver<float>> layers_;
 };
 
+/// How many tokens, from the first one on, have paint that is theirs alone.
+std::size_t paintedTokens(Declaration const& declaration);
+
 /// Which place painted this number, in words; nothing if it is no painted number.
 std::optional<std::string> provenance(Declaration const& declaration, float content);
 

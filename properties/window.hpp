@@ -2,13 +2,15 @@
 //
 // Inputs of window_eq_masked_full.
 // Zero queries weigh every visible row the same, so one key too many or too few moves the mean;
-// one-hot queries ask for each row in turn. Equal heads leave the mask alone to blame.
+// one-hot queries ask for each row in turn. Equal heads leave the mask alone to blame. Without a
+// window the law is that of decoding, so it is not asked.
 #pragma once
 #include "inputs.hpp"
 
 namespace kv::properties {
 
 inline Inputs windowInputs(LayerDomain const& d) {
+    if (d.layer.window == 0) return {{}, {}, HeadContent::same, "no layer has a window"};
     return {lengthsUpTo(roomFor(1, d.capacity), {d.layer.window, d.layer.retained}),
             {Family::mean, Family::oneHot, Family::sampled}, HeadContent::same};
 }

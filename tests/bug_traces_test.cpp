@@ -1,5 +1,6 @@
 // bug_traces_test: each bug has its shortest trace beside it, and the trace convicts it.
-#include "oracle/engines/ours.hpp"
+#include "bugs/zoo.hpp"
+#include "oracle/candidates.hpp"
 #include "oracle/replay.hpp"
 #include "oracle/trace_file.hpp"
 
@@ -14,7 +15,7 @@ std::string tracePath(std::string_view bug) {
 }
 
 TEST(BugTraces, convict_their_bug_and_nobody_else) {
-    auto const candidates = oracle::ourCandidates();
+    auto const& candidates = oracle::candidates();
     bugs::forEachBug([&]<class Bug>(Bug const&) {
         SCOPED_TRACE(std::string(Bug::name));
         auto const path = tracePath(Bug::name);

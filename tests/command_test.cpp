@@ -464,8 +464,8 @@ class SavedTrace : public testing::Test {
 
 // All bugs: what check says, replay says, word for word.
 TEST_F(SavedTrace, of_each_bug_replays_to_the_same_verdict) {
-    for (auto const& candidate : candidates()) {
-        if (candidate.name == "contiguous") continue;
+    for (auto const& bug : zooBugs()) {
+        auto const& candidate = candidateNamed(candidates(), "bugs/" + bug.name);
         std::optional<std::filesystem::path> first;
         properties::CheckOptions options;
         options.onFirstFailure = [&](Violation const& v, properties::Setup const& setup) {
@@ -474,6 +474,8 @@ TEST_F(SavedTrace, of_each_bug_replays_to_the_same_verdict) {
         auto const report = properties::check(candidate, options);
         ASSERT_TRUE(report.violation) << candidate.name;
         ASSERT_TRUE(first) << candidate.name;
+        EXPECT_EQ(report.violation->law, bug.theorem) << candidate.name;
+        EXPECT_LE(report.violation->trace.steps.size(), 6u) << candidate.name;
         auto const path =
             saveTrace(directory, report.violation->law, *report.violation, report.setup);
         auto const file = std::get<CounterexampleFile>(readTrace(path));
@@ -491,7 +493,7 @@ TEST_F(SavedTrace, of_each_bug_replays_to_the_same_verdict) {
 }
 
 CounterexampleFile counterexample(std::string engine, properties::Trace trace) {
-    Declaration declaration = properties::standardSetups(engine).front().declaration;
+    auto declaration = properties::standardSetups(engine, numericsF32Plain).front().declaration;
     return {std::move(declaration), "rollback_append", std::move(trace), properties::Fill::zero};
 }
 
@@ -576,7 +578,7 @@ TEST_F(SavedTrace, that_cannot_be_written_is_said) {
     std::filesystem::create_directories(directory);
     auto const file = directory / "file";
     std::ofstream(file) << "x";
-    auto const setup = properties::standardSetups("contiguous").front();
+    auto const setup = properties::standardSetups("contiguous", numericsF32Plain).front();
     EXPECT_EQ(complaintOf([&] { saveTrace(file / "sub", "law", violation(), setup); }),
               (file / "sub" / "contiguous-law.trace").string() +
                   " cannot be written; expected a directory that may be made and written "

@@ -1,4 +1,5 @@
 // judge_test: our engine holds, every bug is convicted under its own name, and nothing else is.
+#include "oracle/candidates.hpp"
 #include "oracle/engines/ours.hpp"
 #include "properties/check.hpp"
 #include "properties/spelling.hpp"
@@ -46,27 +47,32 @@ TEST(Judge, our_engine_holds_and_every_pair_of_verbs_is_tried) {
     printPairs(report.coverage);
 }
 
+/// Our engine with this bug, as the command finds it.
+template <class Bug>
+Candidate const& engineWith() {
+    return oracle::candidateNamed(oracle::candidates(), "bugs/" + std::string(Bug::name));
+}
+
 TEST(Judge, every_bug_is_convicted_under_its_own_law_by_a_short_trace) {
     bugs::forEachBug([]<class Bug>(Bug const&) {
         SCOPED_TRACE(std::string(Bug::name));
-        Candidate const candidate = oracle::ours<Bug>(std::string(Bug::name));
-        for (std::uint64_t seed : {1, 2}) {
-            auto const report = checked(candidate, 2000, seed);
-            ASSERT_TRUE(report.violation) << "the bug lives";
-            auto const& violation = *report.violation;
-            EXPECT_EQ(violation.law, Bug::theorem);
-            EXPECT_LE(violation.trace.steps.size(), 6u) << brief(violation.trace);
-            fmt::print("{:36} {:30} {} cases, {}\n", Bug::name, violation.law,
-                       report.casesToFailure, brief(violation.trace));
-            // The same trace convicts again, and it convicts the bug and not the engine.
-            Coverage coverage;
-            auto const again = judge(*candidate.make(report.setup), violation.trace, coverage);
-            ASSERT_TRUE(again);
-            EXPECT_EQ(again->where, violation.where);
-            EXPECT_EQ(again->got, violation.got);
-            EXPECT_FALSE(judge(*oracle::ours("contiguous").make(report.setup), violation.trace,
-                               coverage));
-        }
+        Candidate const& candidate = engineWith<Bug>();
+        // Seed 1 at the default settings is tried, saved and replayed in command_test.cpp.
+        auto const report = checked(candidate, 2000, 2);
+        ASSERT_TRUE(report.violation) << "the bug lives";
+        auto const& violation = *report.violation;
+        EXPECT_EQ(violation.law, Bug::theorem);
+        EXPECT_LE(violation.trace.steps.size(), 6u) << brief(violation.trace);
+        fmt::print("{:36} {:30} {} cases, {}\n", Bug::name, violation.law,
+                   report.casesToFailure, brief(violation.trace));
+        // The same trace convicts again, and it convicts the bug and not the engine.
+        Coverage coverage;
+        auto const again = judge(*candidate.make(report.setup), violation.trace, coverage);
+        ASSERT_TRUE(again);
+        EXPECT_EQ(again->where, violation.where);
+        EXPECT_EQ(again->got, violation.got);
+        EXPECT_FALSE(judge(*oracle::ours("contiguous").make(report.setup), violation.trace,
+                           coverage));
     });
 }
 
@@ -75,9 +81,9 @@ TEST(Judge, every_bug_breaks_the_claim_of_its_law) {
     bugs::forEachBug([]<class Bug>(Bug const&) {
         SCOPED_TRACE(std::string(Bug::name));
         bool isKilled = false;
-        for (properties::Setup const& setup : standardSetups("bug")) {
+        for (properties::Setup const& setup : standardSetups("bug", numericsF32Plain)) {
             auto const results =
-                conformance([&] { return oracle::ours<Bug>("bug").make(setup); },
+                conformance([&] { return engineWith<Bug>().make(setup); },
                             std::string(Bug::theorem));
             ASSERT_EQ(results.size(), 1u);
             isKilled = isKilled || results[0].outcome == Outcome::violated;
@@ -138,7 +144,7 @@ TEST(Judge, wrong_answers_are_convicted) {
 }
 
 TEST(Judge, an_engine_with_few_verbs_is_told_what_was_not_reachable) {
-    auto setup = standardSetups("few").front();
+    auto setup = standardSetups("few", numericsF32Plain).front();
     setup.declaration.verbs = {Verb::append, Verb::observe};
     Candidate few = oracle::ours("few");
     few.fixed = setup.declaration;
@@ -151,7 +157,7 @@ TEST(Judge, an_engine_with_few_verbs_is_told_what_was_not_reachable) {
 }
 
 TEST(Values, paint_names_its_place) {
-    auto const declaration = standardSetups("paint").front().declaration;
+    auto const declaration = standardSetups("paint", numericsF32Plain).front().declaration;
     Values const values{Family::painted, 0, {}};
     auto const rows = ValueSource(declaration, values).rows(1, {.serial = 5});
     EXPECT_EQ(provenance(declaration, rows.keys[0]),
@@ -162,7 +168,7 @@ TEST(Values, paint_names_its_place) {
 }
 
 TEST(Values, keys_and_values_differ_and_repeat_exactly) {
-    auto const declaration = standardSetups("values").front().declaration;
+    auto const declaration = standardSetups("values", numericsF32Plain).front().declaration;
     for (Family family : {Family::painted, Family::oneHot, Family::mean, Family::sampled}) {
         Values const values{family, 7, {}};
         ValueSource const source(declaration, values);

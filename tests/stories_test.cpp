@@ -138,7 +138,7 @@ struct Inside {
 
 /// Every output of one layer against the interval of its own rows.
 Inside compare(LayerDeclaration const& d, std::vector<Attended> const& steps) {
-    auto const layer = properties::layerOf(d, numericsF32);
+    auto const layer = properties::layerOf(d, numericsF32Plain);
     auto const tokens = tabulate(steps.size(), [&](std::size_t i) {
         return tokenOf<Enclosure>(steps[i].token, d);
     });

@@ -129,7 +129,8 @@ template <class Decisions = impl::Standard>
 properties::Candidate ours(std::string name) {
     return {std::move(name),
             [](properties::Setup const& setup) { return std::make_unique<Ours<Decisions>>(setup); },
-            {}};
+            {},
+            numericsF32Plain};
 }
 
 /// "contiguous", then "bugs/NAME" for every bug of the zoo.
