@@ -62,9 +62,8 @@ std::string oneOf(std::vector<std::string_view> const& names) {
     return out;
 }
 
-std::vector<std::byte> readFile(std::filesystem::path const& path, std::size_t limit) {
-    std::string const name = path.string();
-    Place const place{name};
+InputFile::InputFile(std::filesystem::path const& path, std::size_t limit) : name_(path.string()) {
+    Place const place{name_};
     std::error_code error;
     auto const status = std::filesystem::status(path, error);
     if (!std::filesystem::exists(status))
@@ -78,15 +77,35 @@ std::vector<std::byte> readFile(std::filesystem::path const& path, std::size_t l
     if (size > limit)
         throw BadInput(place,
                        fmt::format("the file has {} bytes; expected at most {}", size, limit));
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream)
+    size_ = static_cast<std::size_t>(size);
+    stream_.open(path, std::ios::binary);
+    if (!stream_)
         throw BadInput(place, "the file cannot be opened; expected a readable file");
-    std::vector<std::byte> bytes(size);
-    stream.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
-    if (static_cast<std::uintmax_t>(stream.gcount()) != size)
-        throw BadInput(place, fmt::format("only {} of {} bytes could be read; expected all",
-                                          stream.gcount(), size));
-    return bytes;
+}
+
+std::vector<std::byte> InputFile::take(std::size_t count) {
+    return withinMemory(name_, size_, [&] {
+        std::vector<std::byte> bytes(count);
+        stream_.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(count));
+        auto const got = static_cast<std::size_t>(stream_.gcount());
+        taken_ += got;
+        if (got != count)
+            throw BadInput(Place{name_}, fmt::format("only {} of {} bytes could be read; expected "
+                                                     "all",
+                                                     taken_, size_));
+        return bytes;
+    });
+}
+
+void refuseForMemory(std::string_view file, std::size_t bytes) {
+    throw BadInput(Place{file}, fmt::format("the file has {} bytes, for which memory does not "
+                                            "suffice; expected a file that fits in memory",
+                                            bytes));
+}
+
+std::vector<std::byte> readFile(std::filesystem::path const& path, std::size_t limit) {
+    InputFile file(path, limit);
+    return file.take(file.size());
 }
 
 }  // namespace kv::oracle

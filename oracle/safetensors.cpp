@@ -80,8 +80,35 @@ void checkMetadata(Node const& metadata) {
 
 }  // namespace
 
-// Checks each entry alone, and then that together they tile the data.
+// Checks its length, each entry alone, and then that together they tile the data.
 struct SafeTensors::Header {
+    static std::size_t lengthOf(std::span<const std::byte> start, std::size_t fileBytes,
+                                Place const& place) {
+        std::uint64_t const length = littleEndian(start);
+        if (length > largestHeader)
+            throw BadInput(place, fmt::format("the header claims {} bytes; expected at most {}",
+                                              length, largestHeader));
+        if (length > fileBytes - lengthBytes)
+            throw BadInput(place, fmt::format("the header claims {} bytes and {} follow; expected "
+                                              "the whole header",
+                                              length, fileBytes - lengthBytes));
+        return length;
+    }
+
+    static void readInto(SafeTensors& tensors, std::string_view text, std::size_t dataBytes) {
+        Place const place{tensors.file_};
+        JsonObject const header = parseObject(text, place);
+        Node const root(header.value, place);
+        for (auto const& item : header.value.items()) {
+            Node const node = root.at(item.key());
+            if (item.key() == metadataKey)
+                checkMetadata(node);
+            else
+                tensors.entries_.emplace(item.key(), readEntry(node, dataBytes));
+        }
+        checkTiling(tensors, dataBytes);
+    }
+
     static Entry readEntry(Node const& node, std::size_t dataBytes) {
         node.allowOnly({"dtype", "shape", "data_offsets"});
         std::size_t const bits = bitsOf(node.at("dtype"));
@@ -151,11 +178,19 @@ struct SafeTensors::Header {
 };
 
 SafeTensors SafeTensors::read(std::filesystem::path const& path) {
-    return own(readFile(path, largestFile), path.string());
+    InputFile file(path, largestFile);
+    return withinMemory(file.name(), file.size(), [&] {
+        return from([&](std::size_t count) { return file.take(count); }, file.size(), file.name());
+    });
 }
 
 SafeTensors SafeTensors::parse(std::span<const std::byte> bytes, std::string_view name) {
-    return own({bytes.begin(), bytes.end()}, name);
+    auto const take = [rest = bytes](std::size_t count) mutable {
+        auto const next = rest.first(count);
+        rest = rest.subspan(count);
+        return std::vector(next.begin(), next.end());
+    };
+    return from(take, bytes.size(), name);
 }
 
 std::vector<std::string> SafeTensors::names() const {
@@ -177,47 +212,32 @@ Tensor SafeTensors::tensor(std::string_view name) const {
         throw BadInput(Place{file_}, fmt::format("the tensor {} has dtype {}; expected F32, the "
                                                  "only dtype that is decoded",
                                                  quote(name), found.dtype));
-    auto const data = std::span(bytes_).subspan(dataStart_ + found.begin, found.end - found.begin);
-    Tensor tensor{found.shape, {}};
-    tensor.values.reserve(data.size() / f32Bytes);
-    for (std::size_t i = 0; i < data.size(); i += f32Bytes)
-        tensor.values.push_back(std::bit_cast<float>(
-            static_cast<std::uint32_t>(littleEndian(data.subspan(i, f32Bytes)))));
-    return tensor;
+    auto const data = std::span(data_).subspan(found.begin, found.end - found.begin);
+    return withinMemory(file_, size_, [&] {
+        Tensor tensor{found.shape, {}};
+        tensor.values.reserve(data.size() / f32Bytes);
+        for (std::size_t i = 0; i < data.size(); i += f32Bytes)
+            tensor.values.push_back(std::bit_cast<float>(
+                static_cast<std::uint32_t>(littleEndian(data.subspan(i, f32Bytes)))));
+        return tensor;
+    });
 }
 
-SafeTensors SafeTensors::own(std::vector<std::byte> bytes, std::string_view name) {
+SafeTensors SafeTensors::from(Take const& take, std::size_t size, std::string_view name) {
     SafeTensors tensors;
     tensors.file_ = name;
-    tensors.bytes_ = std::move(bytes);
+    tensors.size_ = size;
     Place const place{tensors.file_};
-    std::span<const std::byte> const all(tensors.bytes_);
-    if (all.size() < lengthBytes)
+    if (size < lengthBytes)
         throw BadInput(place, fmt::format("the file has {} bytes; expected at least {}, the length "
                                           "of the header",
-                                          all.size(), lengthBytes));
-    std::uint64_t const headerBytes = littleEndian(all.first(lengthBytes));
-    if (headerBytes > largestHeader)
-        throw BadInput(place, fmt::format("the header claims {} bytes; expected at most {}",
-                                          headerBytes, largestHeader));
-    if (headerBytes > all.size() - lengthBytes)
-        throw BadInput(place, fmt::format("the header claims {} bytes and {} follow; expected the "
-                                          "whole header",
-                                          headerBytes, all.size() - lengthBytes));
-    tensors.dataStart_ = lengthBytes + headerBytes;
-    std::string_view const text(reinterpret_cast<char const*>(all.data()) + lengthBytes,
-                                headerBytes);
-    JsonObject const header = parseObject(text, place);
-    Node const root(header.value, place);
-    std::size_t const dataBytes = all.size() - tensors.dataStart_;
-    for (auto const& item : header.value.items()) {
-        Node const node = root.at(item.key());
-        if (item.key() == metadataKey)
-            checkMetadata(node);
-        else
-            tensors.entries_.emplace(item.key(), Header::readEntry(node, dataBytes));
-    }
-    Header::checkTiling(tensors, dataBytes);
+                                          size, lengthBytes));
+    std::size_t const headerBytes = Header::lengthOf(take(lengthBytes), size, place);
+    std::size_t const dataBytes = size - lengthBytes - headerBytes;
+    auto const header = take(headerBytes);
+    Header::readInto(
+        tensors, {reinterpret_cast<char const*>(header.data()), header.size()}, dataBytes);
+    tensors.data_ = take(dataBytes);
     return tensors;
 }
 

@@ -14,6 +14,7 @@
 #pragma once
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -32,20 +33,22 @@ struct Tensor {
 /// A file whose header has been checked in full; tensors are decoded when asked for.
 class SafeTensors {
    public:
-    /// Throws BadInput for a file that cannot be read or breaks the format anywhere.
+    /// Throws BadInput for a file that cannot be read, breaks the format anywhere, or does not fit
+    /// in memory. The header is checked against the size of the file before the data is read.
     static SafeTensors read(std::filesystem::path const& path);
     /// The same for bytes in memory; `name` stands for the file in messages.
     static SafeTensors parse(std::span<const std::byte> bytes, std::string_view name);
 
     std::string const& file() const { return file_; }
+    std::size_t size() const { return size_; }  ///< of the whole file, in bytes
     /// In alphabetical order.
     std::vector<std::string> names() const;
     bool has(std::string_view name) const { return entries_.find(name) != entries_.end(); }
     /// Both throw BadInput where no tensor has that name.
     std::vector<std::size_t> const& shape(std::string_view name) const;
     std::string const& dtype(std::string_view name) const;
-    /// Throws BadInput where no tensor has that name or its dtype is not F32. The numbers may be
-    /// NaN or infinite.
+    /// Throws BadInput where no tensor has that name, its dtype is not F32, or its numbers do not
+    /// fit in memory. They may be NaN or infinite.
     Tensor tensor(std::string_view name) const;
 
    private:
@@ -57,12 +60,14 @@ class SafeTensors {
     };
     struct Header;
 
-    static SafeTensors own(std::vector<std::byte> bytes, std::string_view name);
+    /// The next so many bytes of what is read.
+    using Take = std::function<std::vector<std::byte>(std::size_t)>;
+    static SafeTensors from(Take const& take, std::size_t size, std::string_view name);
     Entry const& entry(std::string_view name) const;
 
     std::string file_;
-    std::vector<std::byte> bytes_;
-    std::size_t dataStart_ = 0;
+    std::size_t size_ = 0;
+    std::vector<std::byte> data_;
     std::map<std::string, Entry, std::less<>> entries_;
 };
 

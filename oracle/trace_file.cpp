@@ -272,6 +272,9 @@ CounterexampleFile readCounterexample(Node const& header, Lines& lines) {
         file.trace.steps.push_back(readStep(line, file.declaration, mostTokens));
         supply.take(line, file.trace.steps.back());
     }
+    if (file.trace.steps.empty())
+        throw BadInput({place.file, place.line + 1},
+                       "the counterexample has no verb; expected at least one verb");
     return file;
 }
 
@@ -344,10 +347,57 @@ RecordingFile::Update readUpdate(Node const& line, Declaration const& declaratio
     return update;
 }
 
+bool rotates(LayerDeclaration const& layer) { return layer.rotaryLayout != RotaryLayout::none; }
+
+// What a header says of the rotation: once for all recorded layers, or in a list with one for each.
+// `readOne` gets the node and the layer.
+template <class ReadOne>
+auto readPerLayer(Node const& node, Declaration const& declaration, ReadOne readOne) {
+    auto const& layers = declaration.layers;
+    if (std::none_of(layers.begin(), layers.end(), rotates))
+        node.refuseValue(
+            fmt::format("no {}, since no layer declares a rotaryLayout", node.path()));
+    bool const isList = node.value().is_array();
+    if (isList && node.length() != layers.size())
+        node.refuse(fmt::format("has {} elements and declaration.layers has {}; expected one per "
+                                "recorded layer",
+                                node.length(), layers.size()));
+    std::vector<decltype(readOne(node, layers[0]))> out;
+    for (std::size_t l = 0; l < layers.size(); ++l)
+        out.push_back(readOne(isList ? node.at(l) : node, layers[l]));
+    return out;
+}
+
+std::vector<LayerTensors::Name> readFrequencies(Node const& node, Declaration const& declaration) {
+    bool const isList = node.value().is_array();
+    auto names = readPerLayer(
+        node, declaration,
+        [isList](Node const& one, LayerDeclaration const& layer) -> LayerTensors::Name {
+            if (isList && one.value().is_null())
+                return {};
+            std::string const name = readTensorName(one);
+            if (isList && !rotates(layer))
+                one.refuseValue("null, since the layer does not rotate");
+            return rotates(layer) ? LayerTensors::Name(name) : LayerTensors::Name();
+        });
+    if (std::none_of(names.begin(), names.end(), [](auto const& name) { return name.has_value(); }))
+        names.clear();
+    return names;
+}
+
+std::vector<double> readAttentionFactors(Node const& node, Declaration const& declaration) {
+    return readPerLayer(node, declaration, [](Node const& one, LayerDeclaration const&) {
+        double const factor = readDouble(one);
+        if (!(factor > 0) || factor > std::numeric_limits<float>::max())
+            one.refuseValue("a positive number within the range of f32");
+        return factor;
+    });
+}
+
 RecordingFile readRecording(Node const& header, Lines& lines) {
     Place const place = lines.place();
     header.allowOnly({magicKey, "kind", "declaration", "layerIndices", "tensors", "model", "note",
-                      "frequencies"});
+                      "frequencies", "attentionFactor"});
     RecordingFile file;
     file.file = place.file;
     file.declaration =
@@ -356,13 +406,10 @@ RecordingFile readRecording(Node const& header, Lines& lines) {
     file.tensors = readFileName(header.at("tensors"));
     file.model = readString(header.at("model"));
     file.note = readString(header.at("note"));
-    if (auto const frequencies = header.find("frequencies")) {
-        file.frequencies = readTensorName(*frequencies);
-        auto const rotates = [](auto const& l) { return l.rotaryLayout != RotaryLayout::none; };
-        auto const& layers = file.declaration.layers;
-        if (std::none_of(layers.begin(), layers.end(), rotates))
-            frequencies->refuseValue("no frequencies, since no layer declares a rotaryLayout");
-    }
+    if (auto const node = header.find("frequencies"))
+        file.frequencies = readFrequencies(*node, file.declaration);
+    if (auto const node = header.find("attentionFactor"))
+        file.attentionFactors = readAttentionFactors(*node, file.declaration);
     while (!lines.done()) {
         std::string_view const text = lines.next();
         Place const at = lines.place();
@@ -435,6 +482,40 @@ OrderedJson writeHeader(std::string_view kind, Declaration const& declaration) {
     return out;
 }
 
+// As one name where all layers that rotate have it, and as a list otherwise.
+OrderedJson writeFrequencies(RecordingFile const& file) {
+    auto const& layers = file.declaration.layers;
+    LayerTensors::Name shared;
+    for (std::size_t l = layers.size(); l-- > 0;)
+        if (rotates(layers[l]))
+            shared = file.frequencies[l];
+    bool isShared = shared.has_value();
+    OrderedJson names = OrderedJson::array();
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        auto const& name = file.frequencies[l];
+        names.push_back(name ? OrderedJson(*name) : OrderedJson());
+        isShared = isShared && name == (rotates(layers[l]) ? shared : LayerTensors::Name());
+    }
+    return isShared ? OrderedJson(*shared) : names;
+}
+
+void writeRotation(OrderedJson& header, RecordingFile const& file) {
+    std::size_t const layers = file.declaration.layers.size();
+    for (std::size_t const given : {file.frequencies.size(), file.attentionFactors.size()})
+        if (given != 0 && given != layers)
+            throw std::invalid_argument(
+                fmt::format("frequencies or attentionFactors has {} elements and "
+                            "declaration.layers has {}; expected none or one per recorded layer",
+                            given, layers));
+    if (!file.frequencies.empty())
+        header["frequencies"] = writeFrequencies(file);
+    auto const& factors = file.attentionFactors;
+    if (factors.empty())
+        return;
+    bool const isOne = std::equal(factors.begin() + 1, factors.end(), factors.begin());
+    header["attentionFactor"] = isOne ? write(factors[0]) : write(factors);
+}
+
 // A file that cannot be read back is worthless, and nobody would notice before it is needed.
 std::string readable(std::string text) {
     try {
@@ -445,81 +526,14 @@ std::string readable(std::string text) {
     return text;
 }
 
-using Shape = std::vector<std::size_t>;
-constexpr std::size_t anyExtent = std::numeric_limits<std::size_t>::max();
-
-bool matches(Shape const& shape, Shape const& expected) {
-    return std::equal(shape.begin(), shape.end(), expected.begin(), expected.end(),
-                      [](std::size_t a, std::size_t b) { return b == anyExtent || a == b; });
-}
-
-std::string expectedText(Shape const& shape) {
-    std::vector<std::string> extents;
-    for (std::size_t extent : shape)
-        extents.push_back(extent == anyExtent ? "rows" : fmt::to_string(extent));
-    return fmt::format("[{}]", fmt::join(extents, ", "));
-}
-
-// One tensor that the trace names at `place` under the key `where`.
-class TensorCheck {
-   public:
-    TensorCheck(Place const& place, SafeTensors const& tensors)
-        : place_(place), tensors_(tensors) {}
-
-    void operator()(std::string_view where, std::string const& name,
-                    std::vector<Shape> const& expected) const {
-        std::vector<std::string> texts;
-        for (Shape const& shape : expected)
-            texts.push_back(expectedText(shape));
-        std::string const shapes = fmt::format("{}", fmt::join(texts, " or "));
-        if (!tensors_.has(name))
-            throw BadInput(place_, fmt::format("{} names the tensor {}, which {} lacks; expected "
-                                               "one of shape {}",
-                                               where, quote(name), tensors_.file(), shapes));
-        if (tensors_.dtype(name) != "F32")
-            throw BadInput(place_, fmt::format("{} names the tensor {} of dtype {}; expected F32",
-                                               where, quote(name), tensors_.dtype(name)));
-        Shape const& shape = tensors_.shape(name);
-        if (std::none_of(expected.begin(), expected.end(),
-                         [&](Shape const& one) { return matches(shape, one); }))
-            throw BadInput(place_, fmt::format("{} names the tensor {} of shape {}; expected {}",
-                                               where, quote(name), shapeText(shape), shapes));
-    }
-
-   private:
-    Place place_;
-    SafeTensors const& tensors_;
-};
-
-void checkLayer(TensorCheck const& check, std::string const& where, LayerTensors const& named,
-                LayerDeclaration const& layer, std::size_t count) {
-    auto const demand = [&](char const* key, LayerTensors::Name const& name,
-                            std::vector<Shape> const& expected) {
-        if (name)
-            check(fmt::format("{}.{}", where, key), *name, expected);
-    };
-    Shape const query{count, layer.queryHeads, layer.keyDim};
-    Shape const key{count, layer.kvHeads, layer.keyDim};
-    std::vector<Shape> angles{{count, layer.keyDim}};
-    if (layer.rotaryDim != 0)
-        angles.push_back({count, layer.rotaryDim / 2});
-    demand("queryRaw", named.queryRaw, {query});
-    demand("query", named.query, {query});
-    demand("keyRaw", named.keyRaw, {key});
-    demand("key", named.key, {key});
-    demand("value", named.value, {{count, layer.kvHeads, layer.valueDim}});
-    demand("cosine", named.cosine, angles);
-    demand("sine", named.sine, angles);
-    demand("cacheKey", named.cacheKey, {{anyExtent, layer.kvHeads, layer.keyDim}});
-    demand("cacheValue", named.cacheValue, {{anyExtent, layer.kvHeads, layer.valueDim}});
-    demand("output", named.output, {{count, layer.queryHeads, layer.valueDim}});
-}
-
 }  // namespace
 
 TraceFile readTrace(std::filesystem::path const& path) {
     auto const bytes = readFile(path, largestFile);
-    return parseTrace({reinterpret_cast<char const*>(bytes.data()), bytes.size()}, path.string());
+    std::string const name = path.string();
+    return withinMemory(name, bytes.size(), [&] {
+        return parseTrace({reinterpret_cast<char const*>(bytes.data()), bytes.size()}, name);
+    });
 }
 
 TraceFile parseTrace(std::string_view text, std::string_view name) {
@@ -561,8 +575,7 @@ std::string writeTrace(RecordingFile const& file) {
     header["tensors"] = file.tensors;
     header["model"] = file.model;
     header["note"] = file.note;
-    if (file.frequencies)
-        header["frequencies"] = *file.frequencies;
+    writeRotation(header, file);
     std::string text = dump(header) + "\n";
     for (RecordingFile::Update const& update : file.updates) {
         OrderedJson line;
@@ -573,19 +586,6 @@ std::string writeTrace(RecordingFile const& file) {
         text += dump(line) + "\n";
     }
     return readable(std::move(text));
-}
-
-void checkTensors(RecordingFile const& recording, SafeTensors const& tensors) {
-    if (recording.frequencies)
-        for (LayerDeclaration const& layer : recording.declaration.layers)
-            if (layer.rotaryLayout != RotaryLayout::none)
-                TensorCheck({recording.file, 1}, tensors)("frequencies", *recording.frequencies,
-                                                          {{layer.rotaryDim / 2}});
-    for (RecordingFile::Update const& update : recording.updates)
-        for (std::size_t i = 0; i < update.layers.size(); ++i)
-            checkLayer(TensorCheck({recording.file, update.line}, tensors),
-                       fmt::format("layers[{}]", i), update.layers[i],
-                       recording.declaration.layers[i], update.count);
 }
 
 }  // namespace kv::oracle

@@ -7,10 +7,24 @@
 //     {"verb":"append","sequence":0,"count":2}
 //     {"verb":"observe","sequence":0}
 //
-// A *counterexample* is what the judge did to an engine: small integers and a family of values from
-// which `replay` rebuilds every row. A *recording* is what a real engine did to its own cache: per
-// update and layer the names of tensors in a safetensors file that lies beside the trace. A
-// recording may lack any tensor; `verify` says which laws each missing one costs.
+// A *counterexample* is what the judge did to an engine: at least one verb, small integers and a
+// family of values from which `replay` rebuilds every row. A *recording* is what a real engine did
+// to its own cache: per update and layer the names of tensors in a safetensors file that lies
+// beside the trace. A recording may lack any tensor; `verify` says which laws each missing one
+// costs. But the file of tensors may hold none that the trace does not name, since otherwise a
+// trace that was cut behind some line would pass for a shorter one.
+//
+// The rows of cosines and sines that turned the tokens are recorded as the engine used them. Two
+// more keys of the header say which rows are right:
+//
+//     "frequencies":"NAME"  or  ["NAME",null,...]    radians per position, one number per plane
+//     "attentionFactor":1.5  or  [1.5,1,...]         multiplies cosines and sines; 1 if missing
+//     cosine[i][p] = factor * cos(position(i) * frequency[p]), and sine alike
+//
+// One name or number serves all recorded layers; a list has one for each, and null where a layer
+// does not rotate or its frequencies are not known. The factor is what YaRN (Peng et al., arXiv
+// 2309.00071, section 3.4) and longrope make of the temperature of attention; transformers calls it
+// attention_scaling.
 //
 // A file is read completely or refused with a BadInput that names the line.
 //
@@ -58,7 +72,9 @@ struct CounterexampleFile {
 };
 
 /// What one layer did in one update of n tokens: names of tensors, or digests of tensors.
-/// planes = rotaryDim / 2; each cosine or sine row has keyDim or planes numbers.
+/// planes = rotaryDim / 2. A row of cosines or sines has a number per plane, or one per component
+/// of the part that rotates or of the whole head: there both components of a plane, which stand
+/// where rotaryLayout says, carry the same number, and what does not rotate is not read.
 struct LayerTensors {
     using Name = std::optional<std::string>;
     BOOST_HANA_DEFINE_STRUCT(LayerTensors,              //
@@ -67,7 +83,7 @@ struct LayerTensors {
                              (Name, keyRaw),            // [n, kvHeads, keyDim] before rotation
                              (Name, key),               // the same after rotation
                              (Name, value),             // [n, kvHeads, valueDim]
-                             (Name, cosine),            // [n, keyDim] or [n, planes]
+                             (Name, cosine),            // [n, planes or rotaryDim or keyDim]
                              (Name, sine),              // the same shape
                              (Name, cacheKey),          // [rows, kvHeads, keyDim] after the update
                              (Name, cacheValue),        // [rows, kvHeads, valueDim]
@@ -90,12 +106,15 @@ struct RecordingFile {
     };
     std::string file;  ///< the name it was read under, for messages
     Declaration declaration;
-    std::vector<std::size_t> layerIndices;   ///< of each recorded layer in the model, ascending
-    std::string tensors;                     ///< file name of the tensors, beside the trace
-    std::string model;                       ///< free text
-    std::string note;                        ///< free text
-    std::optional<std::string> frequencies;  ///< tensor [planes], radians per position
-    std::vector<Update> updates;             ///< at least one
+    std::vector<std::size_t> layerIndices;  ///< of each recorded layer in the model, ascending
+    std::string tensors;                    ///< file name of the tensors, beside the trace
+    std::string model;                      ///< free text
+    std::string note;                       ///< free text
+    /// Per recorded layer the tensor [planes], radians per position; empty: no layer has one.
+    std::vector<LayerTensors::Name> frequencies;
+    /// Per recorded layer, of its cosines and sines; finite and positive. Empty: all are 1.
+    std::vector<double> attentionFactors;
+    std::vector<Update> updates;  ///< at least one
     friend bool operator==(RecordingFile const&, RecordingFile const&) = default;
 };
 
@@ -114,8 +133,8 @@ std::string writeTrace(CounterexampleFile const& file);
 std::string writeTrace(RecordingFile const& file);
 
 /// Throws BadInput, at the line of the trace, unless every tensor that the recording names is in
-/// `tensors` as F32 with the shape it must have. How many rows cacheKey and cacheValue have is the
-/// engine's answer and not checked here.
+/// `tensors` as F32 with the shape it must have, and every tensor there is named. How many rows
+/// cacheKey and cacheValue have is the engine's answer and not checked here.
 void checkTensors(RecordingFile const& recording, SafeTensors const& tensors);
 
 }  // namespace kv::oracle

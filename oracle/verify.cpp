@@ -44,11 +44,23 @@ Rests restsOf(std::string_view law) {
     return {false, law == "decodeWithCache_eq_fullAttention"};
 }
 
-std::string whyWithoutPlace(std::string_view law) {
+/// Whether a law that rests on outputs can have a place in a layer.
+bool speaksOf(std::string_view law, LayerDeclaration const& layer) {
+    if (law == "heads_gqa_eq_repeated")
+        return layer.kvHeads < layer.queryHeads;
+    return law != "window_eq_masked_full" || layer.window > 0;
+}
+
+std::string whyWithoutPlace(std::string_view law, RecordingFile const& recording) {
+    auto const& layers = recording.declaration.layers;
+    bool const hasWindow =
+        std::any_of(layers.begin(), layers.end(), [](auto const& l) { return l.window > 0; });
     if (law.starts_with("position_"))
         return "no layer rotates";
     if (law == "heads_gqa_eq_repeated")
         return "every query head has its own kv head";
+    if (law == "window_eq_masked_full")
+        return hasWindow ? "no window hides a row" : "no layer has a window";
     if (law == "fullAttention_causal" || law == "prefill_eq_appends")
         return "no update is a prefill of several tokens";
     if (law == "decodeWithCache_eq_fullAttention")
@@ -77,6 +89,13 @@ std::size_t longestOf(RecordingFile const& recording) {
     return longest;
 }
 
+/// What the angles of a layer follow from.
+struct Rotary {
+    LayerTensors::Name frequencies{};
+    double factor = 1;
+    friend bool operator==(Rotary const&, Rotary const&) = default;
+};
+
 class Walk {
    public:
     Walk(RecordingFile const& recording, SafeTensors const& tensors, VerifyReport& report)
@@ -84,12 +103,12 @@ class Walk {
           tensors_(tensors),
           report_(report),
           ledger_(report),
+          longest_(longestOf(recording)),
           widths_(recording.declaration.layers.size()) {
         for (std::size_t l = 0; l < widths_.size(); ++l) {
             widths_[l].resize(recording.declaration.layers[l].queryHeads);
             report.heads += widths_[l].size();
         }
-        readAngles();
     }
 
     void run() {
@@ -105,16 +124,25 @@ class Walk {
     }
 
    private:
-    void readAngles() {
-        if (recording_.frequencies)
-            angles_ = detail::anglesOf(tensors_.tensor(*recording_.frequencies).values,
-                                       longestOf(recording_) + 1,
-                                       recording_.declaration.numerics);
+    /// What the rows of a layer's angles may be. Neighbours are mostly alike.
+    std::optional<detail::Angles> const& anglesOf(std::size_t layer) {
+        auto const& names = recording_.frequencies;
+        auto const& factors = recording_.attentionFactors;
+        Rotary const rotary{names.empty() ? LayerTensors::Name() : names[layer],
+                            factors.empty() ? 1 : factors[layer]};
+        if (rotary != rotary_)
+            angles_.reset();
+        rotary_ = rotary;
+        if (rotary.frequencies && !angles_)
+            angles_ = detail::anglesOf(tensors_.tensor(*rotary.frequencies).values, rotary.factor,
+                                       longest_ + 1, recording_.declaration.numerics);
+        return angles_;
     }
 
     /// One layer after the other, since layers do not meet, and each keeps its rows.
     void walkLayer(std::size_t layer) {
         std::map<std::size_t, History> sequences;
+        auto const& angles = anglesOf(layer);
         for (std::size_t u = 0; u < recording_.updates.size(); ++u) {
             auto const& update = recording_.updates[u];
             History& history = sequences[update.sequence];
@@ -122,7 +150,7 @@ class Walk {
             if (visit.first == 0)
                 shape(visit, history);
             detail::checkRows(visit, history, ledger_);
-            detail::checkPositions(visit, history, angles_, ledger_);
+            detail::checkPositions(visit, history, angles, ledger_);
             detail::checkRotation(visit, history, ledger_);
             detail::checkAttention(visit, history, widths_[layer], ledger_);
         }
@@ -143,19 +171,30 @@ class Walk {
         return {radius, radius == 0 ? 0 : radius / rms, head.place[verb]};
     }
 
+    /// The widest interval that a law rests on.
+    Width widestOf(std::string_view law) const {
+        Rests const rests = restsOf(law);
+        Width widest;
+        for (std::size_t l = 0; l < widths_.size(); ++l) {
+            if (!speaksOf(law, recording_.declaration.layers[l]))
+                continue;
+            for (auto const& head : widths_[l])
+                for (std::size_t verb = 0; verb < 2; ++verb) {
+                    Width const width = widthOf(head, verb);
+                    if ((verb == 0 ? rests.onPrefill : rests.onAppend) && width.place &&
+                        !(width.relative <= widest.relative && widest.place))
+                        widest = width;
+                }
+        }
+        return widest;
+    }
+
     /// The widest interval of all, and of each law that rests on outputs.
     void widen() {
         for (auto& law : report_.laws) {
-            Rests const rests = restsOf(law.name);
-            Width widest;
-            for (auto const& layer : widths_)
-                for (auto const& head : layer)
-                    for (std::size_t verb = 0; verb < 2; ++verb) {
-                        Width const width = widthOf(head, verb);
-                        if ((verb == 0 ? rests.onPrefill : rests.onAppend) && width.place &&
-                            !(width.relative <= widest.relative && widest.place))
-                            widest = width;
-                    }
+            if (law.reached == 0)
+                continue;
+            Width const widest = widestOf(law.name);
             if (widest.place && !(widest.relative < 1))
                 ledger_.vacuous(law.name,
                                 fmt::format("the interval is {:.3g} times as wide as the data, at "
@@ -175,7 +214,7 @@ class Walk {
             else if (law.reached > 0 && law.outcome == VerifyOutcome::notReachable)
                 law.outcome = VerifyOutcome::held;
             if (law.places == 0)
-                law.note = whyWithoutPlace(law.name);
+                law.note = whyWithoutPlace(law.name, recording_);
         }
     }
 
@@ -183,7 +222,9 @@ class Walk {
     SafeTensors const& tensors_;
     VerifyReport& report_;
     Ledger ledger_;
-    std::optional<detail::Angles> angles_;
+    std::size_t longest_;
+    Rotary rotary_;
+    std::optional<detail::Angles> angles_;  ///< of rotary_
     std::vector<std::vector<HeadWidth>> widths_;
 };
 
@@ -198,6 +239,16 @@ bool VerifyReport::holds() const {
            std::any_of(laws.begin(), laws.end(), is(VerifyOutcome::held));
 }
 
+bool VerifyReport::reachesEnough() const {
+    auto const isReached = [&](std::string_view name) {
+        auto const* law = find(name);
+        return law != nullptr && law->reached > 0;
+    };
+    return isReached("appendKV_last_key") && isReached("appendKV_last_value") &&
+           isReached("appendKV_prefix") &&
+           (isReached("prefill_eq_appends") || isReached("decodeWithCache_eq_fullAttention"));
+}
+
 VerifiedLaw const* VerifyReport::find(std::string_view law) const {
     auto const found = std::find_if(laws.begin(), laws.end(),
                                     [&](VerifiedLaw const& l) { return l.name == law; });
@@ -207,7 +258,6 @@ VerifiedLaw const* VerifyReport::find(std::string_view law) const {
 VerifyReport verify(RecordingFile const& recording, SafeTensors const& tensors,
                     VerifyOptions const& options) {
     checkTensors(recording, tensors);
-    longestOf(recording);
     VerifyReport report;
     report.trace = recording.file;
     report.tensors = tensors.file();
@@ -219,7 +269,8 @@ VerifyReport verify(RecordingFile const& recording, SafeTensors const& tensors,
         law.name = name;
         law.sentence = properties::sentenceOf(law.name).value_or("");
     }
-    Walk(recording, tensors, report).run();
+    withinMemory(tensors.file(), tensors.size(),
+                 [&] { Walk(recording, tensors, report).run(); });
     return report;
 }
 

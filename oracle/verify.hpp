@@ -6,7 +6,7 @@
 //
 //     the cache after it = the rows before ++ the rows of this update     bits, or their digest
 //     key = rotate(keyRaw, row), query = rotate(queryRaw, row)            bits, or an interval
-//     row = (cos, sin)(position * frequency), and of no other position    an interval
+//     row = factor * (cos, sin)(position * frequency), and of no other    an interval
 //     output = attention of the query over the rows that it may see       an interval
 //
 // The right sides are computed by the text of the spec: rotateRow and attendRows, in f32 and in
@@ -16,7 +16,8 @@
 // A violation names the place, and what happened there as far as a search over plain accidents can
 // tell: rows swapped, doubled, missing or stale, heads swapped, a window too short, one bit.
 //
-// Every tensor of a recording is optional. What is missing costs laws, and the report says which.
+// Every tensor of a recording is optional. What is missing costs laws, and the report says which,
+// and whether the rest could have shown a wrong cache (reachesEnough).
 //
 // Not said here: how a recording is written (trace_file.hpp), laws about verbs that a recording
 // does not have (rollback, fork, evict, shift, reset, refusals).
@@ -101,6 +102,10 @@ struct VerifyReport {
 
     /// No law is violated or vacuous, and at least one is held.
     bool holds() const;
+    /// The recording could have shown a wrong cache: the newest key, the newest value and the rows
+    /// before them were compared somewhere, and so was an output. Otherwise that it holds says
+    /// little.
+    bool reachesEnough() const;
     VerifiedLaw const* find(std::string_view law) const;
 };
 

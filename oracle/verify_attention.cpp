@@ -258,9 +258,8 @@ class AttentionCheck {
         std::size_t const sinks = std::min<std::size_t>(layer_.mask.sinks, shown.size() - 1);
         for (std::size_t const k : {std::size_t{0}, sinks})
             if (sees(without(k), windowLaw,
-                     fmt::format("row {}, the oldest that it may see, is not seen: the window is "
-                                 "one key short",
-                                 shown[k])))
+                     fmt::format("row {}, the oldest that it may see, is not seen{}", shown[k],
+                                 hasWindow() ? ": the window is one key short" : "")))
                 return true;
         for (std::size_t j = 0; j < spec.token; ++j) {
             auto rows = shown;
@@ -349,10 +348,13 @@ class AttentionCheck {
         };
         if (isPrefill() && visit_.line().count > 1)
             add(causalLaw);
-        if (visit_.declared().queryHeads != visit_.declared().kvHeads)
+        if (visit_.declared().kvHeads < visit_.declared().queryHeads)
             add(headsLaw);
-        add(windowLaw);
+        bool const hidesRows = visit_.total() > visit_.declared().window + visit_.declared().sinks;
+        if (hasWindow() && (hidesRows || specific == windowLaw))
+            add(windowLaw);
     }
+    bool hasWindow() const { return visit_.declared().window > 0; }
 
     Visit const& visit_;
     History& history_;

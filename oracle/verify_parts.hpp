@@ -98,19 +98,21 @@ class Ledger {
 /// appendKV_length, appendKV_last_key, appendKV_last_value, appendKV_prefix.
 void checkRows(Visit const& visit, History& history, Ledger& ledger);
 
-/// What cos and sin of position times frequency may be, for each position and plane.
+/// What factor * cos and factor * sin of position times frequency may be, for each position and
+/// plane.
 struct Angles {
     std::vector<std::vector<Enclosure>> cosine, sine;  ///< [positions][planes]
 };
 /// Sine and cosine err by as many units in the last place as the declaration gives to exp.
-Angles anglesOf(std::span<float const> frequencies, std::size_t positions,
+Angles anglesOf(std::span<float const> frequencies, double factor, std::size_t positions,
                 Numerics const& numerics);
 
 /// Checks that the rotary rows are those of their positions, and of no other that the recording
-/// reaches: position_append_is_next. `angles` is empty where the recording has no frequencies.
+/// reaches: position_append_is_next. `angles` is empty where the layer has no frequencies.
 void checkPositions(Visit const& visit, History& history, std::optional<Angles> const& angles,
                     Ledger& ledger);
-/// Checks that keys and queries are turned by those rows: position_storage_agrees.
+/// Checks that keys and queries are turned by those rows, or by none where the layer does not
+/// rotate: position_storage_agrees.
 void checkRotation(Visit const& visit, History& history, Ledger& ledger);
 
 /// The widest interval of one query head, and the outputs that it is compared with.
@@ -121,7 +123,8 @@ struct HeadWidth {
     bool seen[2] = {false, false};
 };
 /// Checks the outputs: decodeWithCache_eq_fullAttention, prefill_eq_appends, fullAttention_causal,
-/// heads_gqa_eq_repeated, window_eq_masked_full. `widths` has one entry per query head.
+/// heads_gqa_eq_repeated where heads share, window_eq_masked_full where a window hides a row.
+/// `widths` has one entry per query head.
 void checkAttention(Visit const& visit, History& history, std::vector<HeadWidth>& widths,
                     Ledger& ledger);
 

@@ -51,10 +51,15 @@ std::string costText(VerifyReport const& report) {
 
 std::string verdict(VerifyReport const& report) {
     std::string text = report.holds() ? "held" : "not held";
+    if (report.holds() && !report.reachesEnough())
+        text = "too little";
     for (auto outcome : {VerifyOutcome::held, VerifyOutcome::violated, VerifyOutcome::vacuous,
                          VerifyOutcome::notReachable})
         text += fmt::format("{} {} {}", outcome == VerifyOutcome::held ? ":" : ",",
                             count(report, outcome), nameOf(outcome));
+    if (!report.reachesEnough())
+        text += "; expected appendKV_last_key, appendKV_last_value, appendKV_prefix and a law of "
+                "outputs to be reached";
     return text + "\n";
 }
 
@@ -144,6 +149,7 @@ OrderedJson toJson(VerifyReport const& report) {
     out["engine"] = report.engine;
     out["model"] = report.model;
     out["holds"] = report.holds();
+    out["reachesEnough"] = report.reachesEnough();
     out["steps"] = report.steps;
     out["tokens"] = report.tokens;
     out["layers"] = report.layers;

@@ -2,10 +2,11 @@
 //
 // That is two questions. Are the rows of cosines and sines that the engine used those of the
 // positions of its tokens? An angle is position times frequency, rounded once; its cosine errs by
-// what the declaration allows; and a row that would fit another position as well has not been
-// shown to be the right one. Are the keys and queries turned by exactly those rows? The spec turns
-// them in f32, and bits are compared; where the declaration leaves a fused product open, the spec
-// turns enclosures.
+// what the declaration allows; an attention factor other than 1 is rounded once, and so is its
+// product with the cosine; and a row that would fit another position as well has not been shown to
+// be the right one. Are the keys and queries turned by exactly those rows? The spec turns them in
+// f32, and bits are compared; where the declaration leaves a fused product open, the spec turns
+// enclosures. In a layer that does not rotate, a row before and after are the same bits.
 #include "oracle/verify_parts.hpp"
 
 #include <fmt/format.h>
@@ -29,6 +30,13 @@ Enclosure ofAngle(double value, Enclosure const& angle) {
     return kv::detail::around(value, angle.radius + ulps + r.flush + 4 * ownUnit, &n);
 }
 
+/// The factor as an engine holds it: itself where it is a number of its format, else rounded once.
+Enclosure heldFactor(double factor, Numerics const& numerics) {
+    Rounding const r(numerics);
+    double const error = r.holds(factor) ? 0 : r.gamma(1) * factor + r.flush;
+    return kv::detail::around(factor, error, &numerics);
+}
+
 /// Where component `second` of plane 0 stands, seen from the first; and from plane to plane.
 struct Components {
     std::size_t stride, second;
@@ -38,8 +46,9 @@ Components componentsOf(LayerDeclaration const& layer) {
     return {halves ? std::size_t{1} : 2, halves ? layer.rotaryDim / 2 : 1};
 }
 
-/// The rows of planes in a tensor of [n][planes] or [n][keyDim]. In the latter both components of a
-/// plane carry a number; `differs` is set to the first token and plane where they are not the same.
+/// The rows of planes in a tensor of [n][planes], [n][rotaryDim] or [n][keyDim]. In the latter two
+/// both components of a plane carry a number; `differs` is set to the first token and plane where
+/// they are not the same.
 struct PlaneRows {
     RowTable table;
     std::optional<std::pair<std::size_t, std::size_t>> differs;
@@ -174,7 +183,7 @@ struct Turning {
     std::string rawName, turnedName;
     RowTable const& raw;
     RowTable const& turned;
-    std::string tensor;
+    LayerTensors::Name const &rawTensor, &tensor;
 };
 
 class RotationCheck {
@@ -260,7 +269,7 @@ class RotationCheck {
 
     RecordedViolation violation(std::size_t t, std::size_t head, std::size_t component,
                                 std::string want) const {
-        RecordedViolation v{visit_.place(turning_.tensor), whatHappened(t, head), {}, {}};
+        RecordedViolation v{visit_.place(*turning_.tensor), whatHappened(t, head), {}, {}};
         v.place.row = t;
         v.place.head = head;
         v.place.component = component;
@@ -319,18 +328,44 @@ class RotationCheck {
     Law<Enclosure> bounded_;
 };
 
+/// In a layer that does not rotate.
+std::optional<RecordedViolation> compareUnturned(Visit const& visit, Turning const& turning,
+                                                 Ledger& ledger) {
+    auto const shape = turning.raw.shape;
+    for (std::size_t t = visit.first; t < visit.total(); ++t) {
+        ledger.countBitwise(shape.size());
+        auto const difference =
+            firstDifference(turning.turned.rows[t], turning.raw.rows[t], shape);
+        if (!difference)
+            continue;
+        RecordedViolation v{visit.place(*turning.tensor),
+                            fmt::format("the {} of token {} is not its {}, and the layer does not "
+                                        "rotate",
+                                        turning.turnedName, t, turning.rawName),
+                            bitsText(difference->got), bitsText(difference->want)};
+        v.place.row = t;
+        v.place.head = difference->head;
+        v.place.component = difference->component;
+        return v;
+    }
+    return {};
+}
+
 }  // namespace
 
-Angles anglesOf(std::span<float const> frequencies, std::size_t positions,
+Angles anglesOf(std::span<float const> frequencies, double factor, std::size_t positions,
                 Numerics const& numerics) {
+    auto const held = heldFactor(factor, numerics);
+    // A product with 1 rounds nothing, and most engines do not form it.
+    auto const scaled = [&](Enclosure const& x) { return factor == 1 ? x : held * x; };
     Angles out;
     for (std::size_t p = 0; p < positions; ++p) {
         auto& cosine = out.cosine.emplace_back();
         auto& sine = out.sine.emplace_back();
         for (float const frequency : frequencies) {
             auto const angle = exactly(double(p), numerics) * exactly(double(frequency), numerics);
-            cosine.push_back(ofAngle(std::cos(angle.center), angle));
-            sine.push_back(ofAngle(std::sin(angle.center), angle));
+            cosine.push_back(scaled(ofAngle(std::cos(angle.center), angle)));
+            sine.push_back(scaled(ofAngle(std::sin(angle.center), angle)));
         }
     }
     return out;
@@ -375,26 +410,30 @@ void checkPositions(Visit const& visit, History& history, std::optional<Angles> 
 }
 
 void checkRotation(Visit const& visit, History& history, Ledger& ledger) {
-    if (!rotates(visit))
-        return;
     LayerTensors const& named = visit.named();
-    auto const check = [&](Turning const& turning, LayerTensors::Name const& raw,
-                           LayerTensors::Name const& turned) {
+    Turning const pairs[] = {
+        {"keyRaw", "key", history.raw, history.turned, named.keyRaw, named.key},
+        {"queryRaw", "query", history.rawQueries, history.queries, named.queryRaw, named.query}};
+    for (Turning const& turning : pairs) {
+        // Where nothing rotates nobody owes the row before: it would be the same again.
+        if (!rotates(visit) && !turning.rawTensor)
+            continue;
+        std::vector<std::pair<std::string, LayerTensors::Name const*>> needed{
+            {turning.rawName, &turning.rawTensor}, {turning.turnedName, &turning.tensor}};
+        if (rotates(visit)) {
+            needed.emplace_back("cosine", &named.cosine);
+            needed.emplace_back("sine", &named.sine);
+        }
         Finding finding;
-        using Needed = std::pair<std::string, LayerTensors::Name const&>;
-        for (auto const& [name, tensor] :
-             {Needed{turning.rawName, raw}, Needed{turning.turnedName, turned},
-              Needed{"cosine", named.cosine}, Needed{"sine", named.sine}})
-            if (!tensor)
+        for (auto const& [name, tensor] : needed)
+            if (!*tensor)
                 finding.missing.push_back(name);
         if (finding.missing.empty())
-            finding.violation = RotationCheck(visit, history, turning, ledger).run();
+            finding.violation = rotates(visit)
+                                    ? RotationCheck(visit, history, turning, ledger).run()
+                                    : compareUnturned(visit, turning, ledger);
         ledger.add(rotationLaw, finding);
-    };
-    check({"keyRaw", "key", history.raw, history.turned, named.key.value_or("")}, named.keyRaw,
-          named.key);
-    check({"queryRaw", "query", history.rawQueries, history.queries, named.query.value_or("")},
-          named.queryRaw, named.query);
+    }
 }
 
 }  // namespace kv::oracle::detail

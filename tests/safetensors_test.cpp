@@ -4,11 +4,16 @@
 #include "oracle/input.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <fstream>
 #include <limits>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -218,6 +223,98 @@ TEST(SafeTensors, what_could_not_be_read_is_not_written) {
     EXPECT_THROW(writeSafeTensors({{"a", {{2}, {1}}}}), std::invalid_argument);
     EXPECT_THROW(writeSafeTensors({{"__metadata__", {{1}, {1}}}}), std::invalid_argument);
     EXPECT_THROW(writeSafeTensors({{"\xff", {{1}, {1}}}}), std::invalid_argument);
+}
+
+class SafeTensorsOnDisk : public testing::Test {
+   protected:
+    void SetUp() override {
+        path_ = std::filesystem::temp_directory_path() /
+                ("kvspec_safetensors_test_" + std::to_string(::getpid()) + ".safetensors");
+    }
+    void TearDown() override { std::filesystem::remove(path_); }
+    void write(std::vector<std::byte> const& bytes) const {
+        std::ofstream(path_, std::ios::binary)
+            .write(reinterpret_cast<char const*>(bytes.data()), std::ptrdiff_t(bytes.size()));
+    }
+    std::string complaint() const {
+        try {
+            SafeTensors::read(path_);
+        } catch (BadInput const& complaint) {
+            return complaint.what();
+        }
+        return "accepted";
+    }
+    std::filesystem::path path_;
+};
+
+TEST_F(SafeTensorsOnDisk, a_file_is_read_as_its_bytes) {
+    std::map<std::string, Tensor> const tensors{{"a", {{2}, {1, 2}}}, {"b", {{1}, {-3}}}};
+    write(writeSafeTensors(tensors));
+    auto const back = SafeTensors::read(path_);
+    EXPECT_EQ(back.file(), path_.string());
+    EXPECT_EQ(back.size(), std::filesystem::file_size(path_));
+    EXPECT_EQ(back.names(), (std::vector<std::string>{"a", "b"}));
+    for (auto const& [name, tensor] : tensors) EXPECT_EQ(back.tensor(name), tensor);
+    write(bytesOf("1234567"));
+    EXPECT_EQ(complaint(), path_.string() + ":1: the file has 7 bytes; expected at least 8, the "
+                                            "length of the header");
+}
+
+#if defined(__SANITIZE_ADDRESS__)  // g++
+constexpr bool isAddressSanitized = true;
+#elif defined(__has_feature)
+constexpr bool isAddressSanitized = __has_feature(address_sanitizer);
+#else
+constexpr bool isAddressSanitized = false;
+#endif
+
+/// What this process may map, while the guard lives; as `ulimit -v` sets it.
+class LittleMemory {
+   public:
+    explicit LittleMemory(std::size_t bytes) {
+        ::getrlimit(RLIMIT_AS, &before_);
+        rlimit const less{bytes, before_.rlim_max};
+        ::setrlimit(RLIMIT_AS, &less);
+    }
+    ~LittleMemory() { ::setrlimit(RLIMIT_AS, &before_); }
+    LittleMemory(LittleMemory const&) = delete;
+    LittleMemory& operator=(LittleMemory const&) = delete;
+
+   private:
+    rlimit before_{};
+};
+
+// A sparse file of 30 GiB. The header is wrong in three ways, and no data is read to see it.
+TEST_F(SafeTensorsOnDisk, a_huge_file_is_doubted_before_it_is_read) {
+    if (isAddressSanitized)
+        GTEST_SKIP() << "the sanitizer maps more than that for itself, and ends where memory ends";
+    constexpr std::size_t huge = std::size_t{30} << 30;
+    std::string const place = path_.string() + ":1: ";
+    std::string const good = one("\"F32\"", "[1]", "[0,4]");
+    std::string const whole =
+        one("\"U8\"", "[" + std::to_string(huge) + "]", "[0," + std::to_string(huge) + "]");
+    struct Case {
+        std::vector<std::byte> start;
+        std::size_t size;
+        std::string complaint;
+    };
+    for (Case const& bad : std::vector<Case>{
+             {{}, huge, "the JSON does not start with {; expected one JSON object"},
+             {file("{}", 0, 100'000'001), huge,
+              "the header claims 100000001 bytes; expected at most 100000000"},
+             {file(good, 4), huge,
+              std::to_string(huge - 8 - good.size() - 4) +
+                  " bytes follow the last tensor; expected the file to end there"},
+             // Nothing is wrong with this one, but that it is so large.
+             {file(whole, 0), 8 + whole.size() + huge,
+              "the file has " + std::to_string(8 + whole.size() + huge) +
+                  " bytes, for which memory does not suffice; expected a file that fits in "
+                  "memory"}}) {
+        write(bad.start);
+        std::filesystem::resize_file(path_, bad.size);
+        LittleMemory const guard(std::size_t{4} << 30);
+        EXPECT_EQ(complaint(), place + bad.complaint);
+    }
 }
 
 TEST(SafeTensors, a_missing_file_is_said) {

@@ -113,7 +113,8 @@ RecordingFile recording() {
                        .tensors = "r.safetensors",
                        .model = "a model",
                        .note = "",
-                       .frequencies = "f",
+                       .frequencies = {"f", {}},
+                       .attentionFactors = {},
                        .updates = {}};
     file.declaration.layers[0].cosine.clear();
     file.declaration.layers[0].sine.clear();
@@ -169,7 +170,8 @@ std::string const layerText =
     R"("cosine":[1.0,0.5],"sine":[0.0,0.25],"slopes":[]})";
 std::string const numericsText =
     R"({"significandBits":24,"minExponent":-126,"maxExponent":128,"scoreRoundings":6,"expUlps":4,)"
-    R"("expFlushExponent":-125,"normRoundings":3,"rotation":"asWritten"})";
+    R"("expFlushExponent":-125,"normRoundings":3,"rotation":"asWritten",)"
+    R"("exponent":"subtracted","merge":"weights","parts":1})";
 std::string const declarationText =
     R"({"engine":"e","sequences":2,"capacity":2,"verbs":["append","prefill","attend","observe",)"
     R"("rollback","fork","shift","reset"],"layers":[)" +
@@ -225,6 +227,86 @@ TEST(TraceFile, a_recording_reads_back_equal) {
     EXPECT_EQ(std::get<RecordingFile>(back), file);
 }
 
+// The header of a recording whose three layers rotate, do not, and rotate.
+RecordingFile threeLayers() {
+    RecordingFile file = recording();
+    file.declaration.layers.push_back(file.declaration.layers[0]);
+    file.layerIndices = {0, 7, 9};
+    file.updates.resize(1);
+    file.updates[0].layers.resize(3);
+    return file;
+}
+
+TEST(TraceFile, frequencies_and_attention_factors_read_back_equal) {
+    struct Case {
+        std::vector<LayerTensors::Name> frequencies;
+        std::vector<double> factors;
+        std::string text;
+    };
+    for (Case const& good : std::vector<Case>{
+             {{}, {}, R"("note":""})"},
+             {{"f", {}, "f"}, {}, R"("note":"","frequencies":"f"})"},
+             {{"f", {}, "g"}, {}, R"("note":"","frequencies":["f",null,"g"]})"},
+             {{{}, {}, "g"}, {}, R"("note":"","frequencies":[null,null,"g"]})"},
+             {{"f", {}, {}}, {}, R"("note":"","frequencies":["f",null,null]})"},
+             {{}, {2, 2, 2}, R"("note":"","attentionFactor":2.0})"},
+             {{"f", {}, "f"},
+              {1, 1, 3},
+              R"("note":"","frequencies":"f","attentionFactor":[1.0,1.0,3.0]})"}}) {
+        RecordingFile file = threeLayers();
+        file.frequencies = good.frequencies;
+        file.attentionFactors = good.factors;
+        std::string const text = writeTrace(file);
+        EXPECT_NE(text.find(good.text), text.npos) << text;
+        EXPECT_EQ(std::get<RecordingFile>(parseTrace(text, "r.trace")), file) << text;
+    }
+    RecordingFile file = threeLayers();
+    file.frequencies = {"f"};
+    EXPECT_THROW(writeTrace(file), std::invalid_argument);
+    file.frequencies = {"f", "f", "f"};  // the second layer does not rotate
+    EXPECT_THROW(writeTrace(file), std::invalid_argument);
+    file.frequencies = {};
+    file.attentionFactors = {1, 1, 1, 1};
+    EXPECT_THROW(writeTrace(file), std::invalid_argument);
+}
+
+TEST(TraceFile, frequencies_and_attention_factors_that_do_not_fit) {
+    RecordingFile file = threeLayers();
+    file.frequencies = {};
+    std::string const text = writeTrace(file);
+    auto const with = [&](std::string const& more) {
+        return changed(text, R"("note":"")", R"("note":"",)" + more);
+    };
+    std::string const number = "; expected a positive number within the range of f32";
+    EXPECT_EQ(complaintOf(with(R"("frequencies":[null,null,null])")), "accepted");
+    expectComplaints({
+        {with(R"("frequencies":["f","g"])"),
+         "t.trace:1: frequencies has 2 elements and declaration.layers has 3; expected one per "
+         "recorded layer"},
+        {with(R"("frequencies":["f","g","h"])"),
+         "t.trace:1: frequencies[1] is \"g\"; expected null, since the layer does not rotate"},
+        {with(R"("frequencies":["",null,"h"])"),
+         "t.trace:1: frequencies[0] is \"\"; expected the name of a tensor"},
+        {with(R"("frequencies":null)"), "t.trace:1: frequencies is null; expected a string"},
+        {with(R"("attentionFactor":[1,2])"),
+         "t.trace:1: attentionFactor has 2 elements and declaration.layers has 3; expected one per "
+         "recorded layer"},
+        {with(R"("attentionFactor":0)"), "t.trace:1: attentionFactor is 0" + number},
+        {with(R"("attentionFactor":-1)"), "t.trace:1: attentionFactor is -1" + number},
+        {with(R"("attentionFactor":1e39)"), "t.trace:1: attentionFactor is 1e+39" + number},
+        {with(R"("attentionFactor":[1,2,-3])"), "t.trace:1: attentionFactor[2] is -3" + number},
+        {with(R"("attentionFactor":[1,null,3])"),
+         "t.trace:1: attentionFactor[1] is null; expected a number"},
+        {with(R"("attentionFactor":NaN)"),
+         "t.trace:1: NaN is no JSON number after the key \"attentionFactor\"; expected a finite "
+         "number"},
+        {changed(recordingWith("\"halfSplit\",\"rotaryDim\":2", "\"none\",\"rotaryDim\":0"),
+                 "\"note\":\"n\"", "\"note\":\"n\",\"attentionFactor\":2"),
+         "t.trace:1: attentionFactor is 2; expected no attentionFactor, since no layer declares a "
+         "rotaryLayout"},
+    });
+}
+
 TEST(TraceFile, the_fill_reads_back_equal_and_is_poison_where_it_is_missing) {
     CounterexampleFile file = counterexample(Family::painted);
     std::string const poisoned = writeTrace(file);
@@ -253,8 +335,9 @@ TEST(TraceFile, floats_keep_every_bit) {
     EXPECT_EQ(bits(back.declaration.layers[0].cosine), bits(file.declaration.layers[0].cosine));
     EXPECT_EQ(bits(back.declaration.layers[0].sine), bits(file.declaration.layers[0].sine));
     // A negative zero written without a fraction, as other writers do.
+    std::string const negative = header("\"sine\":[0.0,", "\"sine\":[-0,");
     auto const short0 = std::get<CounterexampleFile>(
-        parseTrace(header("\"sine\":[0.0,", "\"sine\":[-0,"), "t.trace"));
+        parseTrace(negative + "{\"verb\":\"reset\"}\n", "t.trace"));
     EXPECT_TRUE(std::signbit(short0.declaration.layers[0].sine[0]));
 }
 
@@ -273,7 +356,8 @@ TEST(TraceFile, the_text_is_the_documented_one) {
               R"("retained":0,"keyStorage":"rotated","rotaryLayout":"none","rotaryDim":0,)"
               R"("cosine":[],"sine":[],"slopes":[0.5,0.25]}],"numerics":{"significandBits":24,)"
               R"("minExponent":-126,"maxExponent":128,"scoreRoundings":6,"expUlps":4,)"
-              R"("expFlushExponent":-125,"normRoundings":3,"rotation":"asWritten"}},"law":"",)"
+              R"("expFlushExponent":-125,"normRoundings":3,"rotation":"asWritten",)"
+              R"("exponent":"fused","merge":"logSumExp","parts":16}},"law":"",)"
               R"("values":{"family":"oneHot","seed":9}})"
               "\n"
               R"({"verb":"fork","sequence":0,"to":2})"
@@ -284,8 +368,9 @@ TEST(TraceFile, the_text_is_the_documented_one) {
 
 // What the table of bad files changes is good before the change.
 TEST(TraceFile, the_unchanged_texts_are_accepted) {
-    EXPECT_EQ(complaintOf(headerText), "accepted");
-    EXPECT_EQ(complaintOf(inlinedText), "accepted");
+    std::string const reset = "{\"verb\":\"reset\"}\n";
+    EXPECT_EQ(complaintOf(headerText + reset), "accepted");
+    EXPECT_EQ(complaintOf(inlinedText + reset), "accepted");
     EXPECT_EQ(complaintOf(recordingText), "accepted");
     EXPECT_EQ(complaintOf(line(R"( {"verb":"reset"})").replace(headerText.size(), 1, "")),
               "accepted");
@@ -320,6 +405,7 @@ TEST(TraceFile, what_is_no_trace_at_all) {
 
 TEST(TraceFile, truncated_or_broken_lines) {
     expectComplaints({
+        {headerText, "t.trace:2: the counterexample has no verb; expected at least one verb"},
         {headerText.substr(0, headerText.size() - 1),
          "t.trace:1: the last line has no newline, so the file is cut off; expected a newline at "
          "the end"},
@@ -504,7 +590,7 @@ TEST(TraceFile, recordings_that_do_not_fit) {
          "t.trace:2: the recording has no update; expected a prefill or an append"},
         {recordingWith("\"note\":\"n\"", "\"law\":\"n\""),
          "t.trace:1: the line has the unknown key \"law\"; expected kvspec-trace, kind, "
-         "declaration, layerIndices, tensors, model, note or frequencies"},
+         "declaration, layerIndices, tensors, model, note, frequencies or attentionFactor"},
         {recordingWith(",\"note\":\"n\"", ""),
          "t.trace:1: the line lacks the key \"note\"; expected it"},
         {recordingWith("\"cosine\":[]", "\"cosine\":[1.0]"),
@@ -610,13 +696,13 @@ TEST(TraceFile, tensors_must_be_there_in_shape) {
               "2: layers[0].value names the tensor \"e\" of shape [2, 2, 3]; "
               "expected [2, 2, 1]"},
              {"cos",
-              {2, 2},
-              "2: layers[0].cosine names the tensor \"cos\" of shape [2, 2]; "
-              "expected [2, 3] or [2, 1]"},
+              {2, 4},
+              "2: layers[0].cosine names the tensor \"cos\" of shape [2, 4]; "
+              "expected [2, 3] or [2, 2] or [2, 1]"},
              {"sin",
               {1, 3},
               "2: layers[0].sine names the tensor \"sin\" of shape [1, 3]; "
-              "expected [2, 3] or [2, 1]"},
+              "expected [2, 3] or [2, 2] or [2, 1]"},
              {"g",
               {2, 3, 2},
               "2: layers[0].cacheKey names the tensor \"g\" of shape [2, 3, 2]; "
@@ -639,10 +725,36 @@ TEST(TraceFile, tensors_must_be_there_in_shape) {
         EXPECT_EQ(tensorComplaint(shapes), "r.trace:" + bad.complaint);
     }
     auto shapes = rightShapes();
+    shapes["cos"] = {2, 2};  // as many as rotate
+    EXPECT_EQ(tensorComplaint(shapes), "accepted");
+    shapes = rightShapes();
     shapes.erase("g");
     EXPECT_EQ(tensorComplaint(shapes),
               "r.trace:2: layers[0].cacheKey names the tensor \"g\", which r.safetensors lacks; "
               "expected one of shape [rows, 2, 3]");
+}
+
+// A trace that ends too early names fewer tensors than its file holds, and nothing else is wrong.
+TEST(TraceFile, every_tensor_must_be_named) {
+    auto shapes = rightShapes();
+    shapes["stray"] = {1};
+    EXPECT_EQ(tensorComplaint(shapes),
+              "r.trace:3: 1 tensor of r.safetensors is named by no line, \"stray\": the trace is "
+              "truncated or not of this file; expected every tensor to be named");
+    shapes["0/late"] = {1};
+    std::string const two =
+        "2 tensors of r.safetensors are named by no line, the first is \"0/late\": the trace is "
+        "truncated or not of this file; expected every tensor to be named";
+    EXPECT_EQ(tensorComplaint(shapes), "r.trace:3: " + two);
+    // A digest is no name.
+    shapes = rightShapes();
+    shapes[std::string(64, '0')] = {1};
+    EXPECT_NE(tensorComplaint(shapes), "accepted");
+    // What the cut lines named.
+    RecordingFile cut = recording();
+    cut.updates.pop_back();
+    auto const bytes = writeSafeTensors(tensorsOf(rightShapes()));
+    EXPECT_THROW(checkTensors(cut, SafeTensors::parse(bytes, "r.safetensors")), BadInput);
 }
 
 TEST(TraceFile, only_f32_tensors_serve) {

@@ -59,18 +59,33 @@ std::vector<LayerDeclaration> smallLayers() {
     return layers;
 }
 
+/// What a row of cosines or sines has a number for: planes, or components of what rotates, or of
+/// the head.
+enum class Columns { planes, rotary, head };
+/// How the two layers that rotate come to their angles.
+struct Angles {
+    std::vector<LayerTensors::Name> frequencies{"frequencies", "frequencies", {}};
+    std::vector<double> factors{};  ///< empty: 1
+    Columns columns[2]{Columns::planes, Columns::head};
+};
+
 /// Makes the recording, layer by layer and update by update, with the text of the spec in f32.
 class Maker {
    public:
+    Maker() = default;
+    explicit Maker(Angles angles) : angles_(std::move(angles)) {}
+
     Recorded make() {
         r_.file.file = "small.trace";
         r_.file.tensors = "small.safetensors";
         r_.file.declaration = {.engine = "spec", .sequences = 2, .capacity = 16,
                                .verbs = {Verb::append, Verb::prefill},
-                               .layers = smallLayers(), .numerics = numericsF32};
+                               .layers = smallLayers(), .numerics = numericsF32Plain};
         r_.file.layerIndices = {2, 3, 5};
-        r_.file.frequencies = "frequencies";
+        r_.file.frequencies = angles_.frequencies;
+        r_.file.attentionFactors = angles_.factors;
         r_.tensors["frequencies"] = {{2}, {1, 1 / float(3)}};
+        r_.tensors["slower"] = {{2}, {1 / float(2), 1 / float(7)}};
         for (std::size_t u = 0; u < std::size(chunks); ++u) {
             auto const& [verb, sequence, count] = chunks[u];
             r_.file.updates.push_back({verb, sequence, count, {}, u + 2});
@@ -96,27 +111,38 @@ class Maker {
         return name;
     }
 
-    /// The rows of angles as the layer's tensor has them: a number per plane, or per component.
-    Tensor angles(LayerDeclaration const& d, std::size_t first, std::size_t count,
-                  float (*f)(float)) {
-        bool const perPlane = d.keyStorage == KeyStorage::rotated;
-        std::size_t const width = perPlane ? rotaryDim / 2 : d.keyDim;
+    /// The plane that a column of the angles belongs to. What does not rotate gets any number.
+    static std::size_t planeOf(LayerDeclaration const& d, std::size_t width, std::size_t column) {
+        std::size_t const planes = d.rotaryDim / 2;
+        if (width == planes) return column;
+        return d.rotaryLayout == RotaryLayout::halfSplit ? column % planes : column / 2 % planes;
+    }
+    /// [count][width], or nothing where the layer does not rotate.
+    Tensor angles(std::size_t l, std::size_t first, std::size_t count, float (*f)(float)) {
+        auto const& d = r_.file.declaration.layers[l];
+        if (d.rotaryLayout == RotaryLayout::none) return {{count, 0}, {}};
+        auto const columns = angles_.columns[l];
+        std::size_t const width = columns == Columns::planes   ? d.rotaryDim / 2
+                                  : columns == Columns::rotary ? d.rotaryDim
+                                                               : d.keyDim;
+        auto const& w = r_.tensors.at(*angles_.frequencies[l]).values;
+        auto const factor = float(angles_.factors.empty() ? 1 : angles_.factors[l]);
         Tensor out{{count, width}, {}};
-        auto const& w = r_.tensors["frequencies"].values;
         for (std::size_t i = 0; i < count; ++i)
             for (std::size_t c = 0; c < width; ++c)
-                out.values.push_back(f(float(first + i) * w[perPlane ? c : c / 2]));
+                out.values.push_back(factor * f(float(first + i) * w[planeOf(d, width, c)]));
         return out;
     }
 
-    std::vector<float> turn(LayerDeclaration const& d, std::vector<float> row, float const* cosine,
-                            float const* sine) {
+    std::vector<float> turn(LayerDeclaration const& d, std::vector<float> row,
+                            std::span<float const> cosine, std::span<float const> sine) {
         bool const halves = d.rotaryLayout == RotaryLayout::halfSplit;
         for (std::size_t h = 0; h < row.size() / d.keyDim; ++h)
             for (std::size_t p = 0; p < d.rotaryDim / 2; ++p) {
                 float& x = row[h * d.keyDim + (halves ? p : 2 * p)];
                 float& y = row[h * d.keyDim + (halves ? p + d.rotaryDim / 2 : 2 * p + 1)];
-                std::size_t const column = halves ? p : 2 * p;
+                bool const perPlane = cosine.size() == d.rotaryDim / 2;
+                std::size_t const column = halves || perPlane ? p : 2 * p;
                 float const c = cosine[column], s = sine[column], a = x, b = y;
                 x = a * c - b * s;
                 y = a * s + b * c;
@@ -128,20 +154,22 @@ class Maker {
     struct Fresh {
         Tensor rawKeys, keys, rawQueries, queries, values, cosine, sine;
     };
-    Fresh rows(LayerDeclaration const& d, std::size_t count, Kept& kept) {
+    Fresh rows(std::size_t l, std::size_t count, Kept& kept) {
+        auto const& d = r_.file.declaration.layers[l];
         std::size_t const first = kept.values.size();
         Tensor const keys{{count, d.kvHeads, d.keyDim}, {}};
         Tensor const queries{{count, d.queryHeads, d.keyDim}, {}};
         Fresh fresh{keys, keys, queries, queries, {{count, d.kvHeads, d.valueDim}, {}},
-                    angles(d, first, count, std::cos), angles(d, first, count, std::sin)};
+                    angles(l, first, count, std::cos), angles(l, first, count, std::sin)};
         auto const add = [](Tensor& t, std::vector<float> const& row) {
             t.values.insert(t.values.end(), row.begin(), row.end());
         };
         for (std::size_t i = 0; i < count; ++i) {
             auto const key = numbers(d.kvHeads * d.keyDim);
             auto const query = numbers(d.queryHeads * d.keyDim);
-            float const* c = fresh.cosine.values.data() + i * fresh.cosine.shape[1];
-            float const* s = fresh.sine.values.data() + i * fresh.sine.shape[1];
+            RowShape const width{1, fresh.cosine.shape[1]};
+            auto const c = properties::rowAt(fresh.cosine.values, width, i);
+            auto const s = properties::rowAt(fresh.sine.values, width, i);
             kept.values.push_back(numbers(d.kvHeads * d.valueDim));
             kept.turned.push_back(turn(d, key, c, s));
             kept.keys.push_back(d.keyStorage == KeyStorage::raw ? key : kept.turned.back());
@@ -159,7 +187,7 @@ class Maker {
         Site const at{u, l};
         Kept& kept = kept_[{chunks[u].sequence, l}];
         std::size_t const first = kept.values.size();
-        Fresh const fresh = rows(d, chunks[u].count, kept);
+        Fresh const fresh = rows(l, chunks[u].count, kept);
         LayerTensors names;
         names.queryRaw = store(at, "queryRaw", fresh.rawQueries);
         names.query = store(at, "query", fresh.queries);
@@ -218,6 +246,7 @@ class Maker {
         return out;
     }
 
+    Angles angles_{};
     Recorded r_;
     std::map<std::pair<std::size_t, std::size_t>, Kept> kept_;
     std::mt19937 random_{1};
@@ -258,6 +287,124 @@ TEST(VerifySmall, a_contracted_rotation_is_held_in_an_interval) {
     float& x = r.head({2, windowed}, &LayerTensors::key, 0, 1)[0];
     x = -x;
     expectStory(r, "position_storage_agrees", 2, "one bit of the key of token 5");
+}
+
+TEST(VerifySmall, rows_of_angles_of_each_width_hold) {
+    for (auto const a : {Columns::planes, Columns::rotary, Columns::head})
+        for (auto const b : {Columns::planes, Columns::rotary}) {
+            Recorded r = Maker({.columns = {a, b}}).make();
+            auto const report = r.verify();
+            EXPECT_TRUE(report.holds() && report.reachesEnough()) << print(report);
+            EXPECT_EQ(report.find("position_append_is_next")->reached, 14u);
+            for (std::size_t const l : {windowed, raw}) {
+                // The second component of plane 0: halves apart, or its neighbour.
+                bool const isPlanes = (l == windowed ? a : b) == Columns::planes;
+                auto const at = isPlanes ? 1 : l == windowed ? rotaryDim / 2 : 1;
+                Recorded damaged = r;
+                float& x = damaged.row({3, l}, &LayerTensors::sine, 1)[at];
+                x = -x;
+                expectStory(damaged, "position_append_is_next", 3,
+                            isPlanes ? "planes of token" : "the two components of plane 0");
+            }
+        }
+}
+
+TEST(VerifySmall, each_layer_has_its_frequencies_and_its_attention_factor) {
+    // 6/5 and 4/3 are no numbers of f32, so the engine rounds them before it multiplies.
+    Angles angles{.frequencies = {"frequencies", "slower", {}},
+                  .factors = {6 / double(5), 4 / double(3), 1}};
+    Recorded const right = Maker(angles).make();
+    auto const report = right.verify();
+    EXPECT_TRUE(report.holds()) << print(report);
+    EXPECT_EQ(report.find("position_append_is_next")->outcome, VerifyOutcome::held);
+    EXPECT_EQ(report.find("position_append_is_next")->reached, 14u);
+    EXPECT_EQ(report.find("position_append_is_next")->note, "");
+    // The bound grows and shrinks with the factor. Outputs say nothing where scores are so large.
+    angles.factors = {1000 / double(3), 1 / double(3000), 1};
+    auto const extreme = Maker(angles).make().verify();
+    EXPECT_EQ(extreme.find("position_append_is_next")->outcome, VerifyOutcome::held);
+    EXPECT_EQ(extreme.find("position_storage_agrees")->outcome, VerifyOutcome::held);
+    auto const refuted = [&](auto change) {
+        Recorded r = right;
+        change(r.file);
+        expectStory(r, "position_append_is_next", 0, "planes of token");
+    };
+    using File = oracle::RecordingFile;
+    refuted([](File& file) { file.attentionFactors.clear(); });
+    refuted([](File& file) { std::swap(file.attentionFactors[0], file.attentionFactors[1]); });
+    refuted([](File& file) { std::swap(file.frequencies[0], file.frequencies[1]); });
+    // The factor is held to a few units in the last place.
+    for (std::size_t const l : {windowed, raw})
+        refuted([&](File& file) {
+            file.attentionFactors[l] *= 1 + std::ldexp(1, -int(numericsF32.significandBits) + 5);
+        });
+}
+
+TEST(VerifySmall, a_layer_that_does_not_rotate_keeps_its_rows) {
+    for (auto const& [member, words] :
+         {std::pair{&LayerTensors::keyRaw, "the key of token 5 is not its keyRaw"},
+          std::pair{&LayerTensors::queryRaw, "the query of token 5 is not its queryRaw"}}) {
+        Recorded r = small();
+        float& x = r.tensor({2, slanted}, member).values[3];
+        x = std::bit_cast<float>(std::bit_cast<std::uint32_t>(x) ^ 1u);
+        expectStory(r, "position_storage_agrees", 2, words);
+    }
+    Recorded r = small().only(slanted);
+    EXPECT_EQ(r.verify().find("position_storage_agrees")->reached, 14u);
+    for (auto& update : r.file.updates) update.layers[0].queryRaw = {};
+    EXPECT_EQ(r.verify().find("position_storage_agrees")->places, 7u);
+    for (auto& update : r.file.updates) update.layers[0].keyRaw = {};
+    EXPECT_EQ(r.verify().find("position_storage_agrees")->note, "no layer rotates");
+}
+
+TEST(VerifySmall, laws_of_shapes_that_no_layer_has_are_not_reached) {
+    auto const expectNone = [](Recorded const& r, std::string const& law, std::string const& why) {
+        auto const report = r.verify();
+        EXPECT_EQ(report.find(law)->outcome, VerifyOutcome::notReachable) << print(report);
+        EXPECT_EQ(report.find(law)->places, 0u) << law;
+        EXPECT_EQ(report.find(law)->note, why);
+    };
+    expectNone(small().only(raw), "window_eq_masked_full", "no layer has a window");
+    expectNone(small().only(slanted), "heads_gqa_eq_repeated",
+               "every query head has its own kv head");
+    Recorded r = small().only(windowed);
+    r.file.updates = {r.file.updates[1]};  // two tokens, and a window of three
+    expectNone(r, "window_eq_masked_full", "no window hides a row");
+    // A wide interval of another layer makes nothing of them vacuous.
+    r = small().only(slanted);
+    r.file.declaration.numerics.normRoundings = 1u << 23;
+    expectNone(r, "window_eq_masked_full", "no layer has a window");
+    r = small();
+    EXPECT_EQ(r.verify().find("window_eq_masked_full")->places, 6u);
+}
+
+TEST(VerifySmall, what_could_have_shown_too_little_says_so) {
+    EXPECT_TRUE(small().verify().reachesEnough());
+    EXPECT_EQ(toJson(small().verify())["reachesEnough"], true);
+    auto const expectTooLittle = [](Recorded const& r) {
+        auto const report = r.verify();
+        EXPECT_TRUE(report.holds()) << print(report);
+        EXPECT_FALSE(report.reachesEnough()) << print(report);
+        EXPECT_NE(print(report).find("\ntoo little: "), std::string::npos) << print(report);
+        EXPECT_EQ(toJson(report)["reachesEnough"], false);
+    };
+    auto const each = [](auto change) {
+        Recorded r = small();
+        for (auto& update : r.file.updates)
+            for (auto& layer : update.layers) change(layer);
+        return r;
+    };
+    expectTooLittle(each([](LayerTensors& all) {
+        LayerTensors one{};
+        one.cacheKey = all.cacheKey;
+        all = one;
+    }));
+    expectTooLittle(each([](LayerTensors& all) { all.key = all.keyRaw = {}; }));
+    expectTooLittle(each([](LayerTensors& all) { all.value = {}; }));
+    expectTooLittle(each([](LayerTensors& all) { all.output = {}; }));
+    Recorded r = small();
+    r.file.updates.resize(1);  // nothing was there before it
+    expectTooLittle(r);
 }
 
 TEST(VerifySmall, a_window_one_key_off) {
@@ -366,7 +513,7 @@ struct Cost {
 
 TEST(VerifySmall, each_missing_tensor_costs_what_the_report_says) {
     std::map<std::string, std::size_t> const outputs{
-        {"heads_gqa_eq_repeated", 14}, {"window_eq_masked_full", 21},
+        {"heads_gqa_eq_repeated", 14}, {"window_eq_masked_full", 6},
         {"fullAttention_causal", 9},   {"prefill_eq_appends", 9},
         {"decodeWithCache_eq_fullAttention", 12}};
     auto const with = [](std::map<std::string, std::size_t> a,
@@ -374,12 +521,14 @@ TEST(VerifySmall, each_missing_tensor_costs_what_the_report_says) {
         a.insert(b.begin(), b.end());
         return a;
     };
+    // Two layers rotate. The third owes no query, but its queryRaw has nothing to be equal to then.
     std::map<std::string, std::size_t> const turned{{"position_storage_agrees", 14}};
+    std::map<std::string, std::size_t> const unturned{{"position_storage_agrees", 21}};
     std::map<std::string, std::size_t> const angles{{"position_append_is_next", 14},
                                                     {"position_storage_agrees", 28}};
     for (auto const& [member, name, lost] : std::vector<Cost>{
              {&LayerTensors::queryRaw, "queryRaw", turned},
-             {&LayerTensors::query, "query", with(turned, outputs)},
+             {&LayerTensors::query, "query", with(unturned, outputs)},
              {&LayerTensors::cosine, "cosine", angles},
              {&LayerTensors::sine, "sine", angles},
              {&LayerTensors::output, "output", outputs}}) {

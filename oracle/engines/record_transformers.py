@@ -24,10 +24,11 @@ declaration written here does not allow.
 
 The tensors, all f32 in C order. n tokens enter in one update: the whole prompt in the first (the
 verb `prefill`), one token in each further (`append`). H query heads, G key/value heads, D
-components per head. LAYER is the index of the layer in the model, UPDATE counts from 0:
+components per head, of which the first R rotate. LAYER is the index of the layer in the model,
+UPDATE counts from 0:
 
-  frequencies                    [D/2]       radians per position of each rotation plane
-  UPDATE/cosine, UPDATE/sine     [n, D]      the rows that turned these n tokens, in every layer
+  frequencies                    [R/2]       radians per position of each rotation plane
+  UPDATE/cosine, UPDATE/sine     [n, R]      the rows that turned these n tokens, in every layer
   UPDATE/LAYER/queryRaw, query   [n, H, D]   before and after rotation
   UPDATE/LAYER/keyRaw, key       [n, G, D]   before and after rotation
   UPDATE/LAYER/value             [n, G, D]
@@ -37,6 +38,10 @@ components per head. LAYER is the index of the layer in the model, UPDATE counts
 
 At the other updates the trace holds the SHA-256 of the bytes (little endian) that cacheKey and
 cacheValue would have had.
+
+Where the model multiplies its cosines and sines by a factor (attention_scaling, as YaRN and
+longrope do), the header says it as attentionFactor. Frequencies that change while the model
+generates cannot be said, and are refused.
 
 Nothing is written unless the answer is sensible English (see `complaints_about`). That such a test
 can fail is shown each time: the same model with the rows of q and k left in the order that GGUF
@@ -280,6 +285,7 @@ class Recorder:
         self.model = model
         self.layers = list(layers)
         self.updates: list[dict[int, LayerUpdate]] = []
+        self.frequencies: list[Rows] = []  # one per update
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[DynamicCache]:
@@ -288,7 +294,8 @@ class Recorder:
         ALL_ATTENTION_FUNCTIONS.register(INTERFACE, self._attend)
         ALL_MASK_ATTENTION_FUNCTIONS.register(INTERFACE, ALL_MASK_ATTENTION_FUNCTIONS["eager"])
         self.model.set_attn_implementation(INTERFACE)
-        hooks = [self.model.model.register_forward_pre_hook(self._begin)]
+        hooks = [self.model.model.register_forward_pre_hook(self._begin),
+                 self.model.model.rotary_emb.register_forward_hook(self._hear_frequencies)]
         for index in self.layers:
             attention = self.model.model.layers[index].self_attn
             hooks += [
@@ -318,9 +325,14 @@ class Recorder:
     def _begin(self, *_: Any) -> None:
         self.updates.append({layer: LayerUpdate() for layer in self.layers})
 
+    def _hear_frequencies(self, module: Any, *_: Any) -> None:
+        self.frequencies.append(numbers_of(module.inv_freq))
+
     def _hear_projection(self, layer: int, name: str) -> Callable[..., None]:
+        width = self.model.model.layers[layer].self_attn.head_dim
+
         def hear(module: Any, inputs: Any, output: torch.Tensor) -> None:
-            heads = output.unflatten(-1, (-1, self.model.config.head_dim))
+            heads = output.unflatten(-1, (-1, width))
             self.updates[-1][layer].tensors[name] = rows_of(heads.transpose(1, 2))
         return hear
 
@@ -454,6 +466,7 @@ class Recording:
         self.model = recorder.model
         self.layers = recorder.layers
         self.updates = recorder.updates
+        self.frequencies = recorder.frequencies
         self.whole_every = options.whole_every
         self.out = options.out
         self.stem = options.stem
@@ -477,6 +490,9 @@ class Recording:
                     if one.tensors[name].tobytes() != first.tensors[name].tobytes():
                         raise Refusal(f"{place}: {name} is not that of layer {self.layers[0]}; "
                                       "expected one row per token for all layers")
+        if any(rows.tobytes() != self.frequencies[0].tobytes() for rows in self.frequencies):
+            raise Refusal("the frequencies changed while the model generated; expected the same "
+                          "for every token")
         if getattr(self.model.config, "sliding_window", None):
             raise Refusal("the model has a sliding window; expected one that sees every token")
 
@@ -493,7 +509,10 @@ class Recording:
             "note": f"prompt: {facts.prompt!r}; greedy answer: {facts.text!r}",
             "frequencies": "frequencies",
         }
-        tensors["frequencies"] = self._frequencies()
+        factor = float(getattr(self.model.model.rotary_emb, "attention_scaling", 1))
+        if factor != 1:
+            header["attentionFactor"] = factor
+        tensors["frequencies"] = self.frequencies[0]
         trace = "".join(json.dumps(line, separators=(",", ":")) + "\n"
                         for line in [header, *lines])
         files = {"trace": trace.encode(), "safetensors": bytes_of_tensors(tensors)}
@@ -547,10 +566,12 @@ class Recording:
             "capacity": self.model.config.max_position_embeddings,
             "verbs": ["prefill", "append"],
             "layers": [self._declared(self.updates[0][layer]) for layer in self.layers],
-            # numericsF32 of spec/numerics.hpp, with the rotation that was found.
+            # numericsF32Plain of spec/numerics.hpp, with the rotation that was found.
             "numerics": {"significandBits": 24, "minExponent": -126, "maxExponent": 128,
                          "scoreRoundings": 6, "expUlps": 4, "expFlushExponent": -125,
-                         "normRoundings": 3, "rotation": self.rotation},
+                         "normRoundings": 3, "rotation": self.rotation,
+                         # aten/src/ATen/native/cpu/SoftMaxKernel.cpp: subtracts, divides once.
+                         "exponent": "subtracted", "merge": "weights", "parts": 1},
         }
 
     @staticmethod
@@ -572,18 +593,13 @@ class Recording:
             "slopes": [],
         }
 
-    def _frequencies(self) -> Rows:
-        rotary = self.model.model.rotary_emb
-        if rotary.attention_scaling != 1:
-            raise Refusal(f"cosine and sine are scaled by {rotary.attention_scaling}; expected 1")
-        return numbers_of(rotary.inv_freq)
-
     def _note(self, facts: Facts, count: int, sizes: dict[str, int]) -> str:
         first, last = self.updates[0], self.updates[-1]
         prompt = len(first[self.layers[0]].tensors["key"])
         rows = len(last[self.layers[0]].tensors["cacheKey"])
         heads, width = first[self.layers[0]].tensors["query"].shape[1:]
         kept = first[self.layers[0]].tensors["key"].shape[1]
+        rotary = first[self.layers[0]].tensors["cosine"].shape[1]
         appends = len(self.updates) - 1
         wholes = [u for u in range(len(self.updates)) if u % self.whole_every == 0]
         versions = ", ".join(f"{p} {importlib.metadata.version(p)}" for p in PACKAGES)
@@ -639,8 +655,8 @@ n is {prompt} in update 0 and 1 in updates 1 to {appends}. All numbers are f32, 
 
 | tensor | shape | |
 |---|---|---|
-| `frequencies` | [{width // 2}] | radians per position of each plane |
-| `UPDATE/cosine`, `UPDATE/sine` | [n, {width}] | rows used, the same in every layer |
+| `frequencies` | [{rotary // 2}] | radians per position of each plane |
+| `UPDATE/cosine`, `UPDATE/sine` | [n, {rotary}] | rows used, the same in every layer |
 | `UPDATE/LAYER/queryRaw`, `.../query` | [n, {heads}, {width}] | before and after RoPE |
 | `UPDATE/LAYER/keyRaw`, `.../key` | [n, {kept}, {width}] | before and after RoPE; \
 `key` is what the cache was given |
@@ -660,10 +676,13 @@ at updates {', '.join(map(str, wholes))}; SHA-256 at the others |
 
 
 def rotate_half_split(rows: Rows, cosine: Rows, sine: Rows) -> Rows:
-    """x cos + rotate_half(x) sin in f32; rows [n, heads, D], tables [n, D]."""
-    half = rows.shape[-1] // 2
-    turned = np.concatenate((-rows[..., half:], rows[..., :half]), axis=-1)
-    return rows * cosine[:, None, :] + turned * sine[:, None, :]
+    """x cos + rotate_half(x) sin in f32, of the first R components; rows [n, heads, D], tables
+    [n, R]."""
+    turning, staying = np.split(rows, [cosine.shape[-1]], axis=-1)
+    half = turning.shape[-1] // 2
+    across = np.concatenate((-turning[..., half:], turning[..., :half]), axis=-1)
+    turned = turning * cosine[:, None, :] + across * sine[:, None, :]
+    return np.concatenate((turned, staying), axis=-1)
 
 
 def paragraph(text: str) -> str:
