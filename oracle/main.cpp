@@ -7,13 +7,16 @@
 #include "oracle/report.hpp"
 #include "oracle/verify.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <rapidcheck/detail/Configuration.h>
 #include <unistd.h>
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -21,8 +24,10 @@
 #include <iostream>
 #include <limits>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -46,6 +51,7 @@ constexpr std::size_t mostCasesPerSecond = 20000;
 constexpr std::size_t mostCases = std::numeric_limits<int>::max();
 constexpr std::size_t mostSeconds = 24 * 3600;
 
+/// Whether each write reached its end, the stream itself remembers: see checkedOutput.
 void say(std::string const& text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
@@ -104,6 +110,28 @@ class ReportFile {
     std::ofstream stream_;
 };
 
+/// Whether two paths lead to one file, be it there already or not.
+bool isSameFile(std::filesystem::path const& a, std::filesystem::path const& b) {
+    std::error_code isMissing;
+    if (std::filesystem::equivalent(a, b, isMissing))
+        return true;
+    auto const absolute = [](std::filesystem::path const& path) {
+        std::error_code isUnreachable;
+        auto const resolved = std::filesystem::weakly_canonical(
+            std::filesystem::absolute(path, isUnreachable), isUnreachable);
+        return isUnreachable ? path.lexically_normal() : resolved;
+    };
+    return absolute(a) == absolute(b);
+}
+
+/// Throws where a report would overwrite another file of the same command.
+void requireOtherFile(std::string const& option, std::string const& path,
+                      std::string const& other, std::filesystem::path const& otherPath) {
+    if (!path.empty() && !otherPath.empty() && isSameFile(path, otherPath))
+        throw BadArgument(fmt::format("{} {} would overwrite {}; expected another file", option,
+                                      path, other));
+}
+
 std::string jsonText(OrderedJson const& json) {
     return json.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
@@ -142,7 +170,7 @@ properties::CheckOptions optionsOf(CheckArguments const& arguments) {
         options.cases = *arguments.cases;
     for (auto const& bug : zooBugs())
         if (options.law.empty() || options.law == bug.theorem)
-            options.zooLaws.push_back(bug.theorem);
+            options.zoo.push_back(candidateNamed(candidates(), "bugs/" + bug.name));
     return options;
 }
 
@@ -159,14 +187,26 @@ std::optional<std::filesystem::path> trySave(CheckArguments const& arguments,
     }
 }
 
+/// The check as it was asked for. The sizes of the cases depend on how many are planned, so a seed
+/// alone would draw other cases.
+std::string sameCheck(CheckArguments const& arguments) {
+    auto command = fmt::format("kvspec check {} --seed {}", arguments.engine, arguments.seed);
+    if (arguments.cases)
+        command += fmt::format(" --cases {}", *arguments.cases);
+    if (arguments.budget)
+        command += fmt::format(" --budget {}", *arguments.budget);
+    if (!arguments.law.empty())
+        command += " --law " + arguments.law;
+    return command;
+}
+
 /// The command that shows a violation again, after its trace was saved.
 std::string againOf(CheckArguments const& arguments, properties::CheckReport const& report) {
     auto const& violation = *report.violation;
     if (violation.trace.steps.empty())
         return fmt::format("kvspec check {} --law {}", report.engine, violation.law);
     auto const saved = trySave(arguments, violation.law, violation, report.setup);
-    return saved ? replayCommand(*saved)
-                 : fmt::format("kvspec check {} --seed {}", report.engine, report.seed);
+    return saved ? replayCommand(*saved) : sameCheck(arguments);
 }
 
 /// RapidCheck announces a seed that it drew, on stderr and once; a check has its own seed.
@@ -181,6 +221,7 @@ Exit runCheck(CheckArguments const& arguments) {
     auto const& candidate = candidateNamed(candidates(), arguments.engine);
     if (!arguments.law.empty())
         requireLawOfEngines(arguments.law);
+    requireOtherFile("--junit", arguments.junit, "the file of --json", arguments.json);
     ReportFile json(arguments.json), junit(arguments.junit);
     ProgressBar bar;
     auto options = optionsOf(arguments);
@@ -224,7 +265,6 @@ Exit runReplay(std::string const& path) {
 }
 
 Exit runVerify(std::string const& path, std::string const& jsonPath) {
-    ReportFile json(jsonPath);
     auto const file = readTrace(path);
     auto const* recording = std::get_if<RecordingFile>(&file);
     if (recording == nullptr)
@@ -232,13 +272,16 @@ Exit runVerify(std::string const& path, std::string const& jsonPath) {
                        "kind is \"counterexample\", which kvspec replay reads; "
                        "expected a recording");
     auto const tensors = std::filesystem::path(path).parent_path() / recording->tensors;
+    requireOtherFile("--json", jsonPath, "the recording", path);
+    requireOtherFile("--json", jsonPath, "the recording's tensors", tensors);
+    ReportFile json(jsonPath);
     auto const report = verify(*recording, SafeTensors::read(tensors));
     say(print(report));
     json.write(jsonText(toJson(report)));
     for (auto const& law : report.laws)
         if (law.outcome == VerifyOutcome::violated)
             return Exit::violated;
-    return report.holds() ? Exit::held : Exit::tooLittle;
+    return report.holds() && report.reachesEnough() ? Exit::held : Exit::tooLittle;
 }
 
 /// Everything a command line can ask for.
@@ -273,9 +316,20 @@ void addLaws(CLI::App& app, Arguments& a) {
     });
 }
 
-/// Lets CLI11 check a range without printing it, and the same for the kind of a value.
-CLI::Validator within(std::size_t smallest, std::size_t largest) {
-    return CLI::Range(smallest, largest).description("");
+/// Lets CLI11 take a whole number of a range, in decimal digits and nothing else. CLI11 itself
+/// would read -1 as the largest number there is, and 010 as eight.
+CLI::Validator within(std::uint64_t smallest, std::uint64_t largest) {
+    return {[=](std::string& text) {
+                std::uint64_t number = 0;
+                auto const* const end = text.data() + text.size();
+                auto const [at, error] = std::from_chars(text.data(), end, number);
+                if (error != std::errc{} || at != end || number < smallest || number > largest)
+                    return fmt::format("{} is not possible; expected a whole number from {} to {}",
+                                       quote(text), smallest, largest);
+                text = std::to_string(number);
+                return std::string{};
+            },
+            ""};
 }
 
 void addCheck(CLI::App& app, Arguments& a) {
@@ -286,13 +340,14 @@ void addCheck(CLI::App& app, Arguments& a) {
         return check->add_option(name, value, help)->type_name(unit);
     };
     add("ENGINE", c.engine, "", "contiguous, or bugs/NAME for a bug of the zoo")->required();
-    add("--cases", c.cases, "N", "Random traces to try (10000)")->check(within(1, mostCases));
-    add("--seed", c.seed, "N", "The same seed draws the same traces (1)");
+    add("--cases", c.cases, "N", "Random traces to try (10000)")->transform(within(1, mostCases));
+    add("--seed", c.seed, "N", "The same seed draws the same traces (1)")
+        ->transform(within(0, std::numeric_limits<std::uint64_t>::max()));
     add("--law", c.law, "LAW", "Ask this law only; random traces only if it is trace_eq_spec");
     add("--budget", c.budget, "SECONDS", "After them no new trace begins")
-        ->check(within(1, mostSeconds));
+        ->transform(within(1, mostSeconds));
     add("--require", c.require, "PERCENT", "Of the zoo's bugs, to be in reach (50; with --law 0)")
-        ->check(within(0, 100));
+        ->transform(within(0, 100));
     add("--save", c.save, "DIR", "Where traces of violations go (kvspec-out)");
     add("--json", c.json, "FILE", "Write the report there as JSON");
     add("--junit", c.junit, "FILE", "Write the report there as JUnit XML");
@@ -365,13 +420,18 @@ Exit run(int count, char const* const* words) {
     addCheck(app, arguments);
     addTraces(app, arguments);
     try {
+        // The first file that is opened would take the place of a closed stdout, and its contents.
+        if (fcntl(STDOUT_FILENO, F_GETFD) == -1)
+            throw BadArgument("the standard output is closed; expected one to write to");
         requireSubcommand(app, count > 1 ? words[1] : "");
         app.parse(count, words);
         for (auto const& [command, act] : arguments.commands)
             if (command->parsed())
                 return act();
     } catch (CLI::Success const& asked) {
-        app.exit(asked);
+        std::ostringstream help, unused;
+        app.exit(asked, help, unused);
+        say(help.str());
         return Exit::held;
     } catch (CLI::ParseError const& error) {
         std::string asked;
@@ -384,8 +444,19 @@ Exit run(int count, char const* const* words) {
     return Exit::badInput;
 }
 
+/// An answer that nobody could read is none, so a failed write of stdout is bad input.
+Exit checkedOutput(Exit exit) {
+    bool const isLost = std::fflush(stdout) != 0 || std::ferror(stdout) != 0;
+    if (!isLost || exit == Exit::badInput)
+        return exit;
+    complain("the standard output could not be written to its end; expected room for all of it");
+    return Exit::badInput;
+}
+
 }  // namespace
 
 }  // namespace kv::oracle
 
-int main(int count, char** words) { return static_cast<int>(kv::oracle::run(count, words)); }
+int main(int count, char** words) {
+    return static_cast<int>(kv::oracle::checkedOutput(kv::oracle::run(count, words)));
+}

@@ -31,6 +31,17 @@ expect() {
     fi
 }
 
+# lost ARGUMENT...: where stdout cannot be written, the command says so in one line, and exits 2.
+lost() {
+    local got=0
+    "$kvspec" "$@" >/dev/full 2>stderr </dev/null || got=$?
+    if [[ $got -ne 2 || $(wc -l <stderr) -ne 1 ]] || ! grep -q 'standard output' stderr; then
+        echo "kvspec $* >/dev/full: exit code $got, expected 2 and one line about stdout; stderr:"
+        sed 's/^/    /' stderr
+        failures=$((failures + 1))
+    fi
+}
+
 bug=bugs/stale_length_after_rollback
 law=rollback_append
 
@@ -50,15 +61,42 @@ expect 2 stderr 'perhaps rollback_append$' explain rollback_apend
 expect 2 stderr 'a subcommand is missing; expected laws, explain, check, replay or verify$'
 expect 2 stderr '"chek" is none; expected laws, explain, check, replay or verify$' chek
 expect 2 stderr '"nobody" is no engine; expected contiguous, bugs/slot_reused, ' check nobody
-expect 2 stderr -- '--require: ' check contiguous --require 101
-expect 2 stderr -- '--cases: ' check contiguous --cases 0
+expect 2 stderr '^kvspec: --require: "101" .* expected a whole number from 0 to 100; see ' \
+    check contiguous --require 101
+# 2^64 - 50 below zero is 50 again, to whoever reads a number without looking at its sign.
+expect 2 stderr '^kvspec: --require: ' check contiguous --require -18446744073709551566
+for cases in 0 -1 7x 2147483648 ' 7'; do
+    expect 2 stderr '^kvspec: --cases: .* from 1 to 2147483647; see ' \
+        check contiguous "--cases=$cases"
+done
+for seed in -1 18446744073709551616 99999999999999999999999 0x10 1x; do
+    expect 2 stderr "^kvspec: --seed: \"$seed\" .* from 0 to 18446744073709551615; see " \
+        check contiguous --cases 1 "--seed=$seed"
+done
+expect 0 stdout 'seed 18446744073709551615' \
+    check contiguous --cases 10 --require 0 --seed 18446744073709551615
+expect 0 stdout 'seed 10$|seed 10[^0-9]' check contiguous --cases 10 --require 0 --seed 010
 expect 2 stderr '"rollback" is no theorem' check contiguous --law rollback
 expect 2 stderr 'appendKV_length has scope spec' check contiguous --law appendKV_length
 expect 2 stderr 'cannot be written' check contiguous --json missing/report.json
 
+for twin in report ./report missing/../report; do
+    expect 2 stderr 'would overwrite the file of --json; expected another file$' \
+        check contiguous --cases 10 --json report --junit "$twin"
+    expect 2 stderr 'would overwrite the file of --json; expected another file$' \
+        check contiguous --cases 10 --json "$PWD/report" --junit "$twin"
+done
+if [[ -e report ]]; then
+    echo "a refused check has written its report"
+    failures=$((failures + 1))
+fi
+
 expect 0 stdout '^contiguous: held [1-9][0-9]* / refused 0 / not reachable 0 / violated 0$' \
     check contiguous --cases 200 --json report.json --junit report.xml
-expect 0 stdout '^could have shown 12 of 12 bugs of the zoo$' check contiguous --cases 10
+expect 0 stdout '^could have shown 12 of 12 bugs of the zoo$' check contiguous --cases 1000
+# Ten cases are too few to show half of the zoo: held, and worth nothing.
+expect 3 stdout '^could have shown [0-5] of 12 bugs of the zoo: too little, --require asks ' \
+    check contiguous --cases 10
 expect 0 stdout '^contiguous: held 1 / ' check contiguous --law "$law"
 
 expect 1 stdout "^VIOLATED $law: " check "$bug" --save "out here" --junit bug.xml
@@ -72,7 +110,52 @@ fi
 sed 's#"engine":"bugs/stale_length_after_rollback"#"engine":"contiguous"#' "$trace" >cured.trace
 expect 0 stdout '^held on this trace: ' replay cured.trace
 
+# Where the trace cannot be saved, the same options draw the same cases.
+touch taken
+for options in "--seed 3" "--seed 3 --cases 700" "--seed 1 --budget 100" \
+               "--seed 1 --cases 900 --law trace_eq_spec"; do
+    expect 1 stdout "^VIOLATED " check "$bug" --save taken $options
+    again=$(sed -n 's/^  again  kvspec //p' stdout)
+    if [[ "$again" != "check $bug $options" ]]; then
+        echo "kvspec check $bug --save taken $options: shown again by: $again"
+        failures=$((failures + 1))
+    fi
+    tail -n 5 stdout >checked
+    expect 1 stdout "^VIOLATED " $again --save taken
+    if ! diff checked <(tail -n 5 stdout); then
+        echo "kvspec $again says other five lines than the check that named it"
+        failures=$((failures + 1))
+    fi
+done
+
+lost --help
+lost --version
+lost laws --help
+lost laws
+lost laws --json
+lost explain "$law"
+lost check contiguous --cases 10
+lost check "$bug"
+lost replay cured.trace
+lost verify "$recording"
+got=0
+"$kvspec" check contiguous --cases 10 --json closed.json >&- 2>stderr </dev/null || got=$?
+if [[ $got -ne 2 || -e closed.json ]]; then
+    echo "a closed stdout is not noticed: exit code $got, expected 2 and no file"
+    failures=$((failures + 1))
+fi
+
 expect 0 stdout '^held: ' verify "$recording"
+cp "$recording" "${recording%.trace}.safetensors" .
+stem=$(basename "$recording" .trace)
+for own in "$stem.trace" "./$stem.safetensors"; do
+    expect 2 stderr '^kvspec: --json .* would overwrite the recording' \
+        verify "$stem.trace" --json "$own"
+    if ! cmp -s "$own" "$(dirname "$recording")/$own"; then
+        echo "verify has written over $own"
+        failures=$((failures + 1))
+    fi
+done
 expect 2 stderr ' which kvspec verify reads; expected a counterexample$' replay "$recording"
 expect 2 stderr ' which kvspec replay reads; expected a recording$' verify "$trace"
 expect 2 stderr '^kvspec: missing.trace:1: the file does not exist' replay missing.trace

@@ -157,6 +157,34 @@ TEST(Tidy, literal_rule_leaves_whole_numbers_alone) {
     EXPECT_EQ(caught(literalRule, "README.md", "0.001"), 0u);
 }
 
+TEST(Tidy, literal_rule_catches_a_power_of_two_of_ours) {
+    std::vector<std::string> const negative{
+        "x < powerOfTwo(-10)",       "kv::powerOfTwo ( -bits )", "powerOfTwo(n.low - 10)",
+        "powerOfTwo(f(x)\n  -10)",   "1 / powerOfTwo(10)",       "x /= kv::powerOfTwo(n)",
+        "auto f = kv::powerOfTwo;",  "powerOfTwo(p->low - 10)",
+        "auto f = &powerOfTwo;",     "f = powerOfTwo(-10)"};
+    std::vector<std::string> const derived{"powerOfTwo(n.flush)", "powerOfTwo(p->flush) / 2",
+                                           "powerOfTwo(100)", "x - powerOfTwo(f(x)) - 1"};
+    for (auto const* user : {"spec/interval.hpp", "spec/softmax_bound.hpp",
+                             "spec/softmax_weights.hpp", "tests/enclosure_test.cpp"}) {
+        for (auto const& text : negative) EXPECT_EQ(caught(literalRule, user, text), 1u) << text;
+        for (auto const& text : derived) EXPECT_EQ(caught(literalRule, user, text), 0u) << text;
+        EXPECT_TRUE(house().contains(user) &&
+                    findWord(house().at(user), "powerOfTwo") != std::string::npos)
+            << user << " may call what it does not call";
+    }
+    for (auto const* other : {"spec/window.hpp", "properties/judge.cpp", "oracle/main.cpp",
+                              "tests/judge_test.cpp"}) {
+        for (auto const& text : negative) EXPECT_EQ(caught(literalRule, other, text), 1u) << text;
+        for (auto const& text : derived) EXPECT_EQ(caught(literalRule, other, text), 1u) << text;
+        for (auto const* text : {"powerOfTwos(1); // powerOfTwo(-1)", "s = Rule::powerOfTwo;",
+                                 "enum class Rule { nearest,\n powerOfTwo };"})
+            EXPECT_EQ(caught(literalRule, other, text), 0u) << text;
+    }
+    EXPECT_EQ(caught(literalRule, "spec/rounding.hpp", "powerOfTwo(-53)"), 0u);
+    EXPECT_EQ(caught(literalRule, "spec/rounding.hpp", "exp2(-53)"), 1u);
+}
+
 TEST(Tidy, literals_of_the_house) { expectNone(literalRule); }
 
 TEST(Tidy, text_rule_catches_what_ages_badly) {

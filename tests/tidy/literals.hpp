@@ -16,6 +16,18 @@ inline bool mayHoldFractions(std::string_view path) {
            path.starts_with("tests/data/");
 }
 
+/// Where our own powerOfTwo is defined, and chooses the two constants of the oracle's arithmetic.
+inline constexpr std::string_view definesPowers = "spec/rounding.hpp";
+
+/// Who may call powerOfTwo, with an exponent that a declaration or a value gives: the bounds of the
+/// enclosure, file by file, and the test that feeds them.
+inline bool mayCallPowers(std::string_view path) {
+    for (std::string_view user : {"spec/interval.hpp", "spec/softmax_bound.hpp",
+                                  "spec/softmax_weights.hpp", "tests/enclosure_test.cpp"})
+        if (path == user) return true;
+    return false;
+}
+
 struct Literal {
     std::size_t begin, end;
     bool fraction;  ///< not written as a whole number: 0.001, .5f, 1e-3, 0x1p-3
@@ -130,6 +142,53 @@ inline void findPowers(File const& file, std::string_view code, Findings& findin
         }
 }
 
+/// What stands between the bracket at open and the one that closes it.
+inline std::string_view argumentAt(std::string_view code, std::size_t open) {
+    std::size_t depth = 0;
+    for (auto i = open; i < code.size(); ++i) {
+        depth += code[i] == '(' ? 1 : 0;
+        depth -= code[i] == ')' ? 1 : 0;
+        if (depth == 0) return code.substr(open + 1, i - open - 1);
+    }
+    return code.substr(open);
+}
+
+/// A minus that is no arrow.
+inline bool holdsMinus(std::string_view code) {
+    for (auto i = code.find('-'); i != code.npos; i = code.find('-', i + 1))
+        if (!code.substr(i).starts_with("->")) return true;
+    return false;
+}
+
+/// Where the name at i begins, with its namespaces; npos if it is a member of something else.
+inline std::size_t beginOfOurs(std::string_view code, std::size_t i) {
+    auto begin = i;
+    while (begin > 0 && (isWordChar(code[begin - 1]) || code[begin - 1] == ':')) --begin;
+    auto const scope = code.substr(begin, i - begin);
+    return scope.empty() || scope == "kv::" || scope == "::kv::" ? begin : code.npos;
+}
+
+/// Our own powers of two: no other file may call or rename them, and none may choose a negative
+/// exponent or divide by one. A positive exponent makes a whole number, and those are free.
+inline void findOwnPowers(File const& file, std::string_view code, Findings& findings) {
+    std::string_view const name = "powerOfTwo";
+    if (file.path == definesPowers) return;
+    for (auto i = findWord(code, name); i != code.npos; i = findWord(code, name, i + 1)) {
+        auto const begin = beginOfOurs(code, i);
+        if (begin == code.npos) continue;
+        auto const open = skipBlanks(code, i + name.size());
+        bool const isCall = open < code.size() && code[open] == '(';
+        auto const before = code.substr(0, begin).find_last_not_of(" \n");
+        char const last = before == code.npos ? ' ' : code[before];
+        bool const isDivisor = code.substr(0, before + 1).ends_with("/=") || last == '/';
+        bool const isBad = isCall ? !mayCallPowers(file.path) || isDivisor ||
+                                        holdsMinus(argumentAt(code, open))
+                                  : last == '=' || last == '&';
+        if (isBad)
+            findings.push_back({file.path, lineAt(code, i), "this powerOfTwo", inIntervals});
+    }
+}
+
 }  // namespace detail
 
 /// No tolerance is written anywhere: not as a literal, a quotient, a power or a library's default.
@@ -142,6 +201,7 @@ inline Findings literalRule(File const& file) {
     Findings findings;
     detail::findFractions(file, code, findings);
     detail::findPowers(file, code, findings);
+    detail::findOwnPowers(file, code, findings);
     for (auto name : toleranceNames())
         for (auto i = findWord(code, name); i != code.npos; i = findWord(code, name, i + 1))
             findings.push_back({file.path, lineAt(code, i),
