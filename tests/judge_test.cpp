@@ -156,6 +156,161 @@ TEST(Judge, an_engine_with_few_verbs_is_told_what_was_not_reachable) {
             << law.law;
 }
 
+/// One layer, one head, no window, nothing rotated: a shape at which many bugs are no bugs.
+Declaration plainDeclaration() {
+    auto d = standardSetups("plain", numericsF32Plain).front().declaration;
+    d.layers.resize(1);
+    d.layers[0].queryHeads = d.layers[0].kvHeads = 1;
+    d.sequences = 1;
+    d.verbs = {Verb::append, Verb::prefill, Verb::attend, Verb::observe, Verb::rollback};
+    return d;
+}
+
+TEST(Judge, reach_is_what_this_run_could_have_shown) {
+    Candidate plain = oracle::ours("plain");
+    plain.fixed = plainDeclaration();
+    CheckOptions options;
+    options.cases = 300;
+    for (auto const& candidate : oracle::candidates())
+        if (candidate.name != "contiguous") options.zoo.push_back(candidate);
+    auto const narrow = check(plain, options);
+    EXPECT_FALSE(narrow.violation);
+    auto const isBlindTo = [&](std::string const& bug) {
+        auto const line = "bugs/" + bug + " would not have been noticed";
+        return std::ranges::find(narrow.blindSpots, line) != narrow.blindSpots.end();
+    };
+    for (char const* bug : {"fork_aliases", "kv_head_by_modulo", "mask_one_key_too_wide",
+                            "ring_off_by_one_at_wrap", "key_written_into_every_layer"})
+        EXPECT_TRUE(isBlindTo(bug)) << bug;
+    for (char const* bug :
+         {"slot_reused", "stale_length_after_rollback", "capacity_wraps_silently"})
+        EXPECT_FALSE(isBlindTo(bug)) << bug;
+    EXPECT_LT(narrow.zooInReach, narrow.zooSize);
+    EXPECT_EQ(check(oracle::ours("contiguous"), options).zooInReach, narrow.zooSize);
+}
+
+// A run that is cut off has tried long traces, however many cases it was meant to have.
+TEST(Judge, sizes_start_anew) {
+    auto const report = checked(oracle::ours("contiguous"), 202);
+    EXPECT_GT(report.coverage.steps, 5 * report.coverage.cases);
+}
+
+/// Keeps every row although it declares rings: it may accept a rollback that a ring must refuse.
+class Roomy : public oracle::Ours<> {
+   public:
+    explicit Roomy(Setup const& setup) : Ours(withoutRings(setup)), declared_(setup.declaration) {}
+    Declaration const& declaration() const override { return declared_; }
+
+   private:
+    static Setup withoutRings(Setup setup) {
+        for (auto& layer : setup.declaration.layers) layer.retained = 0;
+        return setup;
+    }
+    Declaration declared_;
+};
+
+TEST(Judge, more_room_than_declared_is_innocent) {
+    auto const make = [](properties::Setup const& setup) { return std::make_unique<Roomy>(setup); };
+    auto const report = checked({"roomy", make, {}, numericsF32Plain}, 3000);
+    EXPECT_FALSE(report.violation) << report.violation->law << ": " << report.violation->where
+                                   << " got " << report.violation->got;
+}
+
+/// Writes into a read-back that it gave away, when the next token comes.
+class Lingering : public oracle::Ours<> {
+   public:
+    using Ours::Ours;
+    Answer observe(SequenceId s, Content& content) override {
+        auto const answer = Ours::observe(s, content);
+        given_ = answer && content.length > 0 ? &content : nullptr;
+        return answer;
+    }
+    Answer append(SequenceId s, Tokens const& tokens) override {
+        if (given_) given_->layers.front().values.front() += 1;
+        given_ = nullptr;
+        return Ours::append(s, tokens);
+    }
+
+   private:
+    Content* given_ = nullptr;
+};
+
+TEST(Judge, an_old_read_back_does_not_change) {
+    auto const setup = standardSetups("lingering", numericsF32Plain).front();
+    Trace const trace{{Family::painted, 1, {}},
+                      {{.verb = Verb::append, .count = 1},
+                       {.verb = Verb::observe},
+                       {.verb = Verb::append, .count = 1}}};
+    Coverage coverage;
+    Lingering lingering(setup);
+    auto const violation = judge(lingering, trace, coverage);
+    ASSERT_TRUE(violation);
+    EXPECT_NE(violation->where.find("old read-back"), std::string::npos) << violation->where;
+    EXPECT_FALSE(judge(*oracle::ours("contiguous").make(setup), trace, coverage));
+}
+
+/// Offers prefill, and gives back a wrong value.
+class Prefilling : public oracle::Ours<> {
+   public:
+    using Ours::Ours;
+    Answer append(SequenceId, Tokens const&) override { return notOffered(); }
+    Answer observe(SequenceId s, Content& content) override {
+        auto const answer = Ours::observe(s, content);
+        if (answer && content.length > 0) content.layers.front().values.front() += 1;
+        return answer;
+    }
+};
+
+TEST(Judge, a_trace_never_shrinks_to_a_verb_that_is_not_offered) {
+    auto const make = [](properties::Setup const& setup) {
+        return std::make_unique<Prefilling>(setup);
+    };
+    Candidate prefilling{"prefilling", make, plainDeclaration()};
+    prefilling.fixed->verbs = {Verb::prefill, Verb::observe};
+    auto const report = checked(prefilling, 500);
+    ASSERT_TRUE(report.violation);
+    EXPECT_EQ(report.violation->instrument, Instrument::exact) << report.violation->got;
+    for (Step const& step : report.violation->trace.steps) EXPECT_NE(step.verb, Verb::append);
+}
+
+TEST(Judge, a_refusal_that_is_allowed_is_called_one) {
+    auto setup = standardSetups("pinned", numericsF32Plain).front();
+    setup.declaration.layers.resize(1);
+    setup.declaration.layers[0].window = setup.declaration.layers[0].retained = 4;
+    setup.declaration.layers[0].sinks = 1;
+    auto const make = [&] { return oracle::ours("pinned").make(setup); };
+    auto const results = conformance(make, "trace_eq_spec");
+    EXPECT_EQ(results.front().outcome, Outcome::refused) << results.front().why;
+    EXPECT_FALSE(results.front().why.empty());
+}
+
+TEST(Judge, a_bad_declaration_is_refused_before_anything_is_tried) {
+    auto const refusal = [](Declaration const& declared, Declaration const& answered) {
+        Candidate const candidate{
+            "odd",
+            [&](properties::Setup const& setup) {
+                return std::make_unique<oracle::Ours<>>(
+                    properties::Setup{answered, setup.fill});
+            },
+            declared};
+        try {
+            checked(candidate, 1);
+        } catch (std::invalid_argument const& refused) {
+            return std::string(refused.what());
+        }
+        return std::string();
+    };
+    auto const good = plainDeclaration();
+    EXPECT_EQ(refusal(good, good), "");
+    auto silent = good, odd = good, other = good;
+    silent.verbs.clear();
+    odd.layers[0].queryHeads = 3, odd.layers[0].kvHeads = 2;
+    other.capacity += 1;
+    EXPECT_NE(refusal(silent, good).find("verbs is empty"), std::string::npos);
+    EXPECT_NE(refusal(odd, good).find("multiple of kvHeads"), std::string::npos);
+    EXPECT_NE(refusal(good, other).find("answers with another one"), std::string::npos);
+}
+
 TEST(Values, paint_names_its_place) {
     auto const declaration = standardSetups("paint", numericsF32Plain).front().declaration;
     Values const values{Family::painted, 0, {}};
