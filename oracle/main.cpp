@@ -3,6 +3,7 @@
 // Exit codes: 0 held, 1 violated, 2 bad input or usage, 3 could have shown too little.
 #include "oracle/candidates.hpp"
 #include "oracle/catalog.hpp"
+#include "oracle/meter.hpp"
 #include "oracle/replay.hpp"
 #include "oracle/report.hpp"
 #include "oracle/verify.hpp"
@@ -284,11 +285,25 @@ Exit runVerify(std::string const& path, std::string const& jsonPath) {
     return report.holds() && report.reachesEnough() ? Exit::held : Exit::tooLittle;
 }
 
+Exit runMeter(MeterOptions options, std::vector<std::string> const& typed,
+              std::string const& jsonPath) {
+    options.rules = readRules(shippedRulesText, "oracle/rules.json");
+    for (auto const& text : typed)
+        options.rules.push_back(typedRule(text));
+    ReportFile json(jsonPath);
+    auto const report = meter(options);
+    say(print(report));
+    json.write(jsonText(toJson(report)));
+    return Exit::held;
+}
+
 /// Everything a command line can ask for.
 struct Arguments {
     bool isJson = false, isFull = false;
     std::string theorem, trace, json;
+    std::vector<std::string> rules;
     CheckArguments check;
+    MeterOptions meter;
     std::vector<std::pair<CLI::App*, std::function<Exit()>>> commands{};
 };
 
@@ -382,6 +397,30 @@ void addTraces(CLI::App& app, Arguments& a) {
     a.commands.emplace_back(verified, [&a] { return runVerify(a.trace, a.json); });
 }
 
+void addMeter(CLI::App& app, Arguments& a) {
+    auto* meter = app.add_subcommand("meter", "Measure what tolerances accept, and our own judge");
+    // CLI11 gives an option of many values the rest of the line unless it is told not to.
+    meter
+        ->add_option("--rule", a.rules,
+                     "One more: atol=A,rtol=R or nmse=X or match=SHARE,atol=A,rtol=R")
+        ->type_name("RULE")
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    meter->add_option("--n", a.meter.lengths, "Lengths of the cache, as 16,256 (16,256,1024,4096)")
+        ->type_name("LIST")
+        ->delimiter(',')
+        ->transform(within(shortestMetered, longestMetered));
+    meter->add_option("--seed", a.meter.seed, "The same seed draws the same inputs (1)")
+        ->type_name("N")
+        ->transform(within(0, std::numeric_limits<std::uint64_t>::max()));
+    meter->add_option("--json", a.json, "Write the report there as JSON")->type_name("FILE");
+    meter->footer(
+        "Examples:\n"
+        "  kvspec meter\n"
+        "  kvspec meter --n 16,1024 --rule atol=0.001,rtol=0.001 --rule nmse=0.0001");
+    a.commands.emplace_back(meter, [&a] { return runMeter(a.meter, a.rules, a.json); });
+}
+
 /// Without proofs/ the compiler has built the program and proved nothing.
 std::string versionText() {
     bool const isProved =
@@ -419,6 +458,7 @@ Exit run(int count, char const* const* words) {
     addLaws(app, arguments);
     addCheck(app, arguments);
     addTraces(app, arguments);
+    addMeter(app, arguments);
     try {
         // The first file that is opened would take the place of a closed stdout, and its contents.
         if (fcntl(STDOUT_FILENO, F_GETFD) == -1)

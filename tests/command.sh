@@ -47,7 +47,7 @@ law=rollback_append
 
 expect 0 stdout '^kvspec [0-9]+\.[0-9]+\.[0-9]+, built and proved by ' --version
 expect 0 stdout '^  kvspec check contiguous$' --help
-for subcommand in laws explain check replay verify; do
+for subcommand in laws explain check replay verify meter; do
     expect 0 stdout "^  kvspec $subcommand" "$subcommand" --help
 done
 
@@ -58,8 +58,8 @@ expect 0 stdout '^      length 16, heads 2:1' laws --shapes
 expect 0 stdout "^  kills +$bug: " explain "$law"
 expect 2 stderr 'perhaps rollback_append$' explain rollback_apend
 
-expect 2 stderr 'a subcommand is missing; expected laws, explain, check, replay or verify$'
-expect 2 stderr '"chek" is none; expected laws, explain, check, replay or verify$' chek
+expect 2 stderr 'a subcommand is missing; expected laws, explain, check, replay, verify or meter$'
+expect 2 stderr '"chek" is none; expected laws, explain, check, replay, verify or meter$' chek
 expect 2 stderr '"nobody" is no engine; expected contiguous, bugs/slot_reused, ' check nobody
 expect 2 stderr '^kvspec: --require: "101" .* expected a whole number from 0 to 100; see ' \
     check contiguous --require 101
