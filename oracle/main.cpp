@@ -140,7 +140,7 @@ std::string jsonText(OrderedJson const& json) {
 struct CheckArguments {
     std::string engine, law, json, junit;
     std::string save = "kvspec-out";
-    std::optional<std::size_t> cases, budget, require;
+    std::optional<std::size_t> cases, budget, size, require;
     std::uint64_t seed = 1;
     Pairs pairs = Pairs::smallest;
 };
@@ -169,6 +169,8 @@ properties::CheckOptions optionsOf(CheckArguments const& arguments) {
     }
     if (arguments.cases)
         options.cases = *arguments.cases;
+    if (arguments.size)
+        options.maxSize = static_cast<int>(*arguments.size);
     for (auto const& bug : zooBugs())
         if (options.law.empty() || options.law == bug.theorem)
             options.zoo.push_back(candidateNamed(candidates(), "bugs/" + bug.name));
@@ -188,12 +190,13 @@ std::optional<std::filesystem::path> trySave(CheckArguments const& arguments,
     }
 }
 
-/// The check as it was asked for. The sizes of the cases depend on how many are planned, so a seed
-/// alone would draw other cases.
+/// The check as it was asked for: with other options a seed draws other cases, or fewer.
 std::string sameCheck(CheckArguments const& arguments) {
     auto command = fmt::format("kvspec check {} --seed {}", arguments.engine, arguments.seed);
     if (arguments.cases)
         command += fmt::format(" --cases {}", *arguments.cases);
+    if (arguments.size)
+        command += fmt::format(" --size {}", *arguments.size);
     if (arguments.budget)
         command += fmt::format(" --budget {}", *arguments.budget);
     if (!arguments.law.empty())
@@ -356,6 +359,8 @@ void addCheck(CLI::App& app, Arguments& a) {
     };
     add("ENGINE", c.engine, "", "contiguous, or bugs/NAME for a bug of the zoo")->required();
     add("--cases", c.cases, "N", "Random traces to try (10000)")->transform(within(1, mostCases));
+    add("--size", c.size, "SIZE", "RapidCheck's largest size: longer traces (100)")
+        ->transform(within(0, mostCases - 1));
     add("--seed", c.seed, "N", "The same seed draws the same traces (1)")
         ->transform(within(0, std::numeric_limits<std::uint64_t>::max()));
     add("--law", c.law, "LAW", "Ask this law only; random traces only if it is trace_eq_spec");

@@ -112,7 +112,7 @@ expect 0 stdout '^held on this trace: ' replay cured.trace
 
 # Where the trace cannot be saved, the same options draw the same cases.
 touch taken
-for options in "--seed 3" "--seed 3 --cases 700" "--seed 1 --budget 100" \
+for options in "--seed 3" "--seed 3 --cases 700" "--seed 3 --size 16" "--seed 1 --budget 100" \
                "--seed 1 --cases 900 --law trace_eq_spec"; do
     expect 1 stdout "^VIOLATED " check "$bug" --save taken $options
     again=$(sed -n 's/^  again  kvspec //p' stdout)
