@@ -47,8 +47,6 @@ constexpr std::string_view compiler = __VERSION__;
 constexpr std::string_view compiler = "g++ " __VERSION__;
 #endif
 
-/// No engine is checked at more cases a second than this; with it a budget alone sets the cases.
-constexpr std::size_t mostCasesPerSecond = 20000;
 constexpr std::size_t mostCases = std::numeric_limits<int>::max();
 constexpr std::size_t mostSeconds = 24 * 3600;
 
@@ -67,9 +65,9 @@ class ProgressBar {
         if (!isTerminal_ || now - last_ < std::chrono::milliseconds(100))
             return;
         last_ = now;
-        std::size_t const filled = progress.of > 0 ? width * progress.done / progress.of : 0;
-        fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {} of {} cases", "", filled, "", width - filled,
-                   progress.done, progress.of);
+        auto const filled = static_cast<std::size_t>(double(width) * progress.share);
+        fmt::print(stderr, "\r[{:#<{}}{:.<{}}] {} cases", "", filled, "", width - filled,
+                   progress.cases);
         std::fflush(stderr);
         isShown_ = true;
     }
@@ -165,7 +163,7 @@ properties::CheckOptions optionsOf(CheckArguments const& arguments) {
     options.law = arguments.law;
     if (arguments.budget) {
         options.budget = std::chrono::seconds(*arguments.budget);
-        options.cases = std::min(mostCases, mostCasesPerSecond * *arguments.budget);
+        options.cases = mostCases;  // the budget ends the run
     }
     if (arguments.cases)
         options.cases = *arguments.cases;

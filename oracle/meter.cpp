@@ -409,32 +409,34 @@ class Judge {
 
     void measure(MeterCell& cell) {
         for (std::size_t i = 0; i < everyForm.size(); ++i)
-            for (bool is : convicted(everyForm[i].first, Accident::none, inputs_.size()))
-                cell.rejected[i].add(is);
+            for (auto first : convicting(everyForm[i].first, Accident::none))
+                cell.rejected[i].add(first < inputs_.size());
         cell.loud = cell.rejected;  // loud queries are among the inputs
         for (std::size_t i = 0; i < everyAccident.size(); ++i) {
             auto const accident = everyAccident[i].first;
-            for (bool is : convicted(formOf(accident), accident, whole_))
-                cell.acceptedWithoutShort[i].add(!is);
-            for (bool is : convicted(formOf(accident), accident, inputs_.size()))
-                cell.accepted[i].add(!is);
+            for (auto first : convicting(formOf(accident), accident)) {
+                cell.acceptedWithoutShort[i].add(first >= whole_);
+                cell.accepted[i].add(first == inputs_.size());
+            }
         }
     }
 
    private:
     static constexpr std::array elements{Element::f32, Element::f16, Element::bf16};
 
-    /// In which output formats the first inputs convict the engine.
-    std::array<bool, elements.size()> convicted(EngineForm form, Accident accident,
-                                                std::size_t count) {
-        std::array<bool, elements.size()> is{};
-        for (std::size_t i = 0; i < count && std::ranges::count(is, false) > 0; ++i) {
+    /// For each output format the first input that convicts the engine, or how many there are.
+    std::array<std::size_t, elements.size()> convicting(EngineForm form, Accident accident) {
+        std::array<std::size_t, elements.size()> first;
+        first.fill(inputs_.size());
+        for (std::size_t i = 0; i < inputs_.size() && std::ranges::max(first) == inputs_.size();
+             ++i) {
             auto const y = decode(inputs_[i].input, form, accident);
             auto const& allowed = certificates(i, form);
             for (std::size_t e = 0; e < elements.size(); ++e)
-                is[e] = is[e] || !holds(y, allowed, elements[e]);
+                if (first[e] == inputs_.size() && !holds(y, allowed, elements[e]))
+                    first[e] = i;
         }
-        return is;
+        return first;
     }
     static bool holds(Outputs const& y, std::vector<Certificate> const& allowed, Element e) {
         for (std::size_t c = 0; c < y.size(); ++c) {

@@ -37,7 +37,8 @@
 
 namespace kv::oracle {
 
-/// What outputs and stored rows are rounded to: nearest, ties to even, without overflow.
+/// What outputs and stored rows are rounded to: nearest, ties to even; spec/format.hpp says what
+/// becomes of a number that is too large.
 enum class Element : std::uint8_t { f32, f16, bf16, e4m3fn };
 
 float roundedTo(float x, Element element);

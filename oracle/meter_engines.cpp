@@ -2,6 +2,7 @@
 //
 // An accident is mostly a list of slots: which row's key is scored, and which row's value is taken.
 #include "oracle/meter.hpp"
+#include "spec/minifloat.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -237,22 +238,18 @@ class Head {
     std::vector<float> query_, scores_;
 };
 
-/// How fine and how small the numbers of a format are.
-struct Grain {
-    int mantissaBits, minExponent;
-};
-Grain grainOf(Element element) {
+Format const& formatOf(Element element) {
     switch (element) {
         case Element::f16:
-            return {10, -14};
+            return formats::f16;
         case Element::bf16:
-            return {7, -126};
+            return formats::bf16;
         case Element::e4m3fn:
-            return {3, -6};
+            return formats::e4m3fn;
         case Element::f32:
             break;
     }
-    return {23, -126};
+    return formats::f32;
 }
 
 constexpr Numerics fusedNumerics = [] {
@@ -270,11 +267,10 @@ constexpr Numerics mergedNumerics = [] {
 }  // namespace
 
 float roundedTo(float x, Element element) {
-    if (element == Element::f32 || x == 0 || !std::isfinite(x))
+    if (element == Element::f32)
         return x;
-    auto const grain = grainOf(element);
-    int const unit = std::max(std::ilogb(x), grain.minExponent) - grain.mantissaBits;
-    return float(std::scalbn(std::nearbyint(std::scalbn(double(x), -unit)), unit));
+    auto const& format = formatOf(element);
+    return toFloat(kv::decode(format, encode(format, exactly(x))));
 }
 
 Numerics const& numericsOf(EngineForm form) {

@@ -35,8 +35,9 @@ struct Campaign {
     double seconds() const {
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     }
-    bool isOver() const {
-        return options.budget && seconds() > double(options.budget->count());
+    /// How much of the budget is spent.
+    double spent() const {
+        return options.budget ? seconds() / double(options.budget->count()) : 0;
     }
     /// Whether the case holds; remembers the last one that did not.
     bool holds(Case const& c) {
@@ -64,9 +65,12 @@ void tryTraces(Candidate const& candidate, CheckOptions const& options, CheckRep
     Campaign campaign{candidate, options, report};
     auto const generator = cases(candidate);
     rc::Random random(options.seed);
-    for (std::size_t i = 0; i < options.cases && !campaign.isOver(); ++i) {
+    for (std::size_t i = 0; i < options.cases && campaign.spent() <= 1; ++i) {
         auto failing = caseAt(i, random, options, generator);
-        if (options.onProgress) options.onProgress({i + 1, options.cases});
+        if (options.onProgress) {
+            double const tried = double(i + 1) / double(options.cases);
+            options.onProgress({i + 1, std::min(1.0, std::max(tried, campaign.spent()))});
+        }
         if (campaign.holds(failing.value())) continue;
         auto candidates = failing.shrinks();
         while (auto less = candidates.next())
@@ -103,7 +107,7 @@ void mergeInto(std::vector<LawResult>& all, std::vector<LawResult> const& more) 
 /// Whether the run that these options describe convicts the engine, within its first cases.
 bool isConvicted(Candidate const& bug, CheckOptions const& options) {
     constexpr std::size_t casesForEachBug = 1000;
-    if (!options.law.empty())
+    if (!options.triesTraces())
         return std::ranges::any_of(setupsFor(bug), [&](Setup const& setup) {
             auto const laws = conformance([&] { return bug.make(setup); }, options.law);
             return laws.front().outcome == Outcome::violated;
@@ -208,8 +212,7 @@ CheckReport check(Candidate const& candidate, CheckOptions const& options) {
     CheckReport report;
     report.engine = candidate.name;
     report.seed = options.seed;
-    bool const isTraced = options.law.empty() || options.law == "trace_eq_spec";
-    if (isTraced) tryTraces(candidate, options, report);
+    if (options.triesTraces()) tryTraces(candidate, options, report);
     for (Setup const& setup : setupsFor(candidate))
         mergeInto(report.laws, conformance([&] { return candidate.make(setup); }, options.law));
     if (report.violation) {

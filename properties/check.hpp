@@ -39,7 +39,8 @@ struct Candidate {
 };
 
 struct Progress {
-    std::size_t done = 0, of = 0;
+    std::size_t cases = 0;
+    double share = 0;  ///< of the cases, or of the budget where that is further; at most 1
 };
 
 struct CheckOptions {
@@ -48,6 +49,7 @@ struct CheckOptions {
     int maxSize = 100;  ///< RapidCheck's size; it rises from case to case and starts anew
     std::optional<std::chrono::seconds> budget;    ///< no new case is begun after it
     std::string law;                               ///< only this one; empty: all, and traces
+    bool triesTraces() const { return law.empty() || law == "trace_eq_spec"; }
     /// Engines with a bug. Each is put to the first cases of the same run, at the same shapes, to
     /// see what the run could have shown.
     std::vector<Candidate> zoo;
