@@ -16,7 +16,8 @@ struct Arrows {
 };
 
 /// proofs -> spec <- properties <- oracle -> {impl, bugs}; bugs -> impl; tests -> all.
-/// The declaration is part of the interface that properties/ hands on to the oracle.
+/// The declaration, and the number formats it speaks of, are part of the interface that properties/
+/// hands on to the oracle.
 inline std::vector<Arrows> const& arrows() {
     static std::vector<Arrows> const table{
         {"spec", {}, {"boost/hana"}},
@@ -25,7 +26,7 @@ inline std::vector<Arrows> const& arrows() {
         {"properties", {"spec/"}, {"boost/hana", "rapidcheck", "fmt/"}},
         {"bugs", {"impl/"}, {}},
         {"oracle",
-         {"properties/", "impl/", "bugs/", "spec/numerics.hpp"},
+         {"properties/", "impl/", "bugs/", "spec/numerics.hpp", "spec/minifloat.hpp"},
          {"boost/hana", "rapidcheck", "fmt/", "nlohmann/", "CLI/", "openssl/"},
          true}};
     return table;
