@@ -1,5 +1,7 @@
 #include "oracle/json.hpp"
 
+#include "spec/presets.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -243,6 +245,16 @@ std::string dump(OrderedJson const& value) {
 }
 
 namespace detail {
+
+Numerics readPreset(Node const& node) {
+    auto const name = readString(node);
+    if (auto const* preset = presetOf(name))
+        return preset->numerics;
+    std::vector<std::string_view> names;
+    for (auto const& preset : everyPreset)
+        names.push_back(preset.name);
+    node.refuseValue(fmt::format("a record, or {}", oneOf(names)));
+}
 
 void refuseEnumerator(int value) {
     throw std::invalid_argument(

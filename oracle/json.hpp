@@ -100,8 +100,10 @@ std::string_view nameOf(Enum value);
 template <class Record>
 std::vector<std::string_view> keysOf();
 
-/// Reads an enumeration by name, a number, a string, a vector or a reflected record. A field of a
-/// record that is a std::optional may be missing; every other must be there.
+/// Reads an enumeration or a precision by name, a number, a string, a vector or a reflected record.
+/// A field of a record that is a std::optional may be missing, and so may any of Numerics, which
+/// then takes its conservative value, or the name of a preset stands in its place; every other must
+/// be there.
 template <class T>
 T read(Node const& node);
 
@@ -125,6 +127,8 @@ template <class T>
 inline constexpr bool isOptional<std::optional<T>> = true;
 
 [[noreturn]] void refuseEnumerator(int value);
+/// A preset by its name. Throws BadInput with all names where there is none.
+Numerics readPreset(Node const& node);
 OrderedJson writeNumber(double value);
 
 template <class Enum>
@@ -139,10 +143,26 @@ Enum readEnum(Node const& node) {
     node.refuseValue(oneOf(names));
 }
 
+/// What a field that is left out means: nothing, it must be there.
+template <class Record>
+struct Defaults {
+    static constexpr bool exist = false;
+    static Record of(Node const&) { return {}; }
+};
+/// What nobody declares is conservative, and no stage is wider than `compute`.
+template <>
+struct Defaults<Numerics> {
+    static constexpr bool exist = true;
+    static Numerics of(Node const& node) {
+        auto const compute = node.find("compute");
+        return compute ? everywhere(read<Precision>(*compute), numericsF32) : numericsF32;
+    }
+};
+
 template <class Record>
 Record readRecord(Node const& node) {
     node.allowOnly(keysOf<Record>());
-    Record record{};
+    Record record = Defaults<Record>::of(node);
     boost::hana::for_each(boost::hana::accessors<Record>(), [&](auto const& accessor) {
         std::string_view const key = boost::hana::first(accessor).c_str();
         auto& field = boost::hana::second(accessor)(record);
@@ -150,6 +170,9 @@ Record readRecord(Node const& node) {
         if constexpr (isOptional<Field>) {
             if (auto const found = node.find(key))
                 field = read<typename Field::value_type>(*found);
+        } else if constexpr (Defaults<Record>::exist) {
+            if (auto const found = node.find(key))
+                field = read<Field>(*found);
         } else {
             field = read<Field>(node.at(key));
         }
@@ -216,6 +239,12 @@ T read(Node const& node) {
             out.push_back(read<typename T::value_type>(node.at(i)));
         return out;
     } else {
+        if constexpr (std::same_as<T, Precision>)
+            if (!node.value().is_object())
+                return detail::readEnum<T>(node);
+        if constexpr (std::same_as<T, Numerics>)
+            if (node.value().is_string())
+                return detail::readPreset(node);
         return detail::readRecord<T>(node);
     }
 }
@@ -234,6 +263,10 @@ OrderedJson write(T const& value) {
             out.push_back(write(element));
         return out;
     } else {
+        if constexpr (std::same_as<T, Precision>)
+            for (auto const& spelling : everySpelling<Precision>)
+                if (spelling.value == value)
+                    return std::string(spelling.name);
         return detail::writeRecord(value);
     }
 }

@@ -5,6 +5,7 @@
 #include "oracle/catalog.hpp"
 #include "oracle/meter.hpp"
 #include "oracle/replay.hpp"
+#include "oracle/presets.hpp"
 #include "oracle/report.hpp"
 #include "oracle/verify.hpp"
 
@@ -136,7 +137,7 @@ std::string jsonText(OrderedJson const& json) {
 }
 
 struct CheckArguments {
-    std::string engine, law, json, junit;
+    std::string engine, law, json, junit, numerics;
     std::string save = "kvspec-out";
     std::optional<std::size_t> cases, budget, size, require;
     std::uint64_t seed = 1;
@@ -191,6 +192,8 @@ std::optional<std::filesystem::path> trySave(CheckArguments const& arguments,
 /// The check as it was asked for: with other options a seed draws other cases, or fewer.
 std::string sameCheck(CheckArguments const& arguments) {
     auto command = fmt::format("kvspec check {} --seed {}", arguments.engine, arguments.seed);
+    if (!arguments.numerics.empty())
+        command += fmt::format(" --numerics {}", arguments.numerics);
     if (arguments.cases)
         command += fmt::format(" --cases {}", *arguments.cases);
     if (arguments.size)
@@ -220,7 +223,9 @@ void keepRapidCheckQuiet() {
 
 Exit runCheck(CheckArguments const& arguments) {
     keepRapidCheckQuiet();
-    auto const& candidate = candidateNamed(candidates(), arguments.engine);
+    auto candidate = candidateNamed(candidates(), arguments.engine);
+    if (!arguments.numerics.empty())
+        candidate.numerics = presetNamed(arguments.numerics).numerics;
     if (!arguments.law.empty())
         requireLawOfEngines(arguments.law);
     requireOtherFile("--junit", arguments.junit, "the file of --json", arguments.json);
@@ -301,7 +306,7 @@ Exit runMeter(MeterOptions options, std::vector<std::string> const& typed,
 /// Everything a command line can ask for.
 struct Arguments {
     bool isJson = false, isFull = false;
-    std::string theorem, trace, json;
+    std::string theorem, trace, json, preset;
     std::vector<std::string> rules;
     CheckArguments check;
     MeterOptions meter;
@@ -364,6 +369,7 @@ void addCheck(CLI::App& app, Arguments& a) {
     add("--law", c.law, "LAW", "Ask this law only; random traces only if it is trace_eq_spec");
     add("--budget", c.budget, "SECONDS", "After them no new trace begins")
         ->transform(within(1, mostSeconds));
+    add("--numerics", c.numerics, "PRESET", "Declare this arithmetic for it (kvspec numerics)");
     add("--require", c.require, "PERCENT", "Of the zoo's bugs, to be in reach (50; with --law 0)")
         ->transform(within(0, 100));
     add("--save", c.save, "DIR", "Where traces of violations go (kvspec-out)");
@@ -398,6 +404,17 @@ void addTraces(CLI::App& app, Arguments& a) {
     verified->add_option("--json", a.json, "Write the report there as JSON")->type_name("FILE");
     verified->footer("Example:\n  kvspec verify tests/data/smollm2.trace");
     a.commands.emplace_back(verified, [&a] { return runVerify(a.trace, a.json); });
+}
+
+void addNumerics(CLI::App& app, Arguments& a) {
+    auto* numerics = app.add_subcommand("numerics", "List declarations of how engines compute");
+    numerics->add_option("PRESET", a.preset, "Print this one, to put into a declaration")
+        ->type_name("");
+    numerics->footer("Example:\n  kvspec numerics torch.flash_cpu.bf16");
+    a.commands.emplace_back(numerics, [&a] {
+        say(a.preset.empty() ? printPresets() : printPreset(presetNamed(a.preset)));
+        return Exit::held;
+    });
 }
 
 void addMeter(CLI::App& app, Arguments& a) {
@@ -461,6 +478,7 @@ Exit run(int count, char const* const* words) {
     addLaws(app, arguments);
     addCheck(app, arguments);
     addTraces(app, arguments);
+    addNumerics(app, arguments);
     addMeter(app, arguments);
     try {
         // The first file that is opened would take the place of a closed stdout, and its contents.

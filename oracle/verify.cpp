@@ -130,12 +130,14 @@ class Walk {
         auto const& factors = recording_.attentionFactors;
         Rotary const rotary{names.empty() ? LayerTensors::Name() : names[layer],
                             factors.empty() ? 1 : factors[layer]};
-        if (rotary != rotary_)
+        auto const& numerics = recording_.declaration.numericsOf(layer);
+        if (rotary != rotary_ || &numerics != numerics_)
             angles_.reset();
+        numerics_ = &numerics;
         rotary_ = rotary;
         if (rotary.frequencies && !angles_)
             angles_ = detail::anglesOf(tensors_.tensor(*rotary.frequencies).values, rotary.factor,
-                                       longest_ + 1, recording_.declaration.numerics);
+                                       longest_ + 1, numerics);
         return angles_;
     }
 
@@ -224,6 +226,7 @@ class Walk {
     Ledger ledger_;
     std::size_t longest_;
     Rotary rotary_;
+    Numerics const* numerics_ = nullptr;
     std::optional<detail::Angles> angles_;  ///< of rotary_
     std::vector<std::vector<HeadWidth>> widths_;
 };

@@ -57,7 +57,7 @@ struct Visit {
     RecordingFile::Update const& line() const { return recording.updates[update]; }
     LayerTensors const& named() const { return line().layers[layer]; }
     LayerDeclaration const& declared() const { return recording.declaration.layers[layer]; }
-    Numerics const& numerics() const { return recording.declaration.numerics; }
+    Numerics const& numerics() const { return recording.declaration.numericsOf(layer); }
     std::size_t total() const { return first + line().count; }
     properties::RowShape keyShape() const { return {declared().kvHeads, declared().keyDim}; }
     properties::RowShape valueShape() const { return {declared().kvHeads, declared().valueDim}; }

@@ -195,7 +195,7 @@ class RotationCheck {
           turning_(turning),
           ledger_(ledger),
           isExact_(visit.numerics().rotation == RotationRounding::asWritten &&
-                   visit.numerics().significandBits == numericsF32.significandBits),
+                   visit.numerics().compute == precisions::f32),
           exact_(lawOf<float>(visit.first)),
           bounded_(lawOf<Enclosure>(visit.first)) {}
 

@@ -129,6 +129,76 @@ Complaint badRotation(std::string_view at, LayerDeclaration const& layer, std::s
     return std::nullopt;
 }
 
+struct Stage {
+    std::string_view name;
+    Precision const& precision;
+};
+
+Complaint badPrecision(std::string const& at, Precision const& p) {
+    if (p.significandBits == 0 || p.significandBits > widestSignificand)
+        return fmt::format("{}.significandBits is {}; expected 1 to {}", at, p.significandBits,
+                           widestSignificand);
+    if (p.minExponent >= p.maxExponent)
+        return fmt::format("{0}.minExponent is {1} and {0}.maxExponent is {2}; expected "
+                           "minExponent to be smaller",
+                           at, p.minExponent, p.maxExponent);
+    if (p.minExponent < smallestExponent)
+        return fmt::format("{}.minExponent is {}; expected at least {}", at, p.minExponent,
+                           smallestExponent);
+    if (p.maxExponent > largestExponent)
+        return fmt::format("{}.maxExponent is {}; expected at most {}", at, p.maxExponent,
+                           largestExponent);
+    return std::nullopt;
+}
+
+/// A stage that keeps more bits than come to it promises nothing that the engine could hold.
+Complaint widerThanCompute(std::string const& at, Numerics const& n) {
+    for (Stage const& stage :
+         {Stage{"query", n.query}, Stage{"scores", n.scores}, Stage{"weights", n.weights}})
+        if (stage.precision.significandBits > n.compute.significandBits)
+            return fmt::format("{0}.{1} has {2} significand bits and {0}.compute has {3}; expected "
+                               "at most as many, since {1} is used in it",
+                               at, stage.name, stage.precision.significandBits,
+                               n.compute.significandBits);
+    return std::nullopt;
+}
+
+Complaint badBlocks(std::string const& at, Numerics const& n) {
+    if ((n.fmaTerms == 0) != (n.fmaBits == 0))
+        return fmt::format("{0}.fmaTerms is {1} and {0}.fmaBits is {2}; expected both, or both 0",
+                           at, n.fmaTerms, n.fmaBits);
+    if (n.fmaBits > widestSignificand)
+        return fmt::format("{}.fmaBits is {}; expected at most {}", at, n.fmaBits,
+                           widestSignificand);
+    if (n.fmaTerms > 0 && n.dotBlock > 0)
+        return fmt::format("{0}.fmaTerms is {1} and {0}.dotBlock is {2}; expected dotBlock to be "
+                           "0, since fmaTerms says how products are added",
+                           at, n.fmaTerms, n.dotBlock);
+    if (n.parts == 0)
+        return fmt::format("{}.parts is 0; expected at least 1, which is no part at all", at);
+    if (n.merge == PartMerge::logSumExp && n.parts == 1)
+        return fmt::format("{0}.merge is logSumExp and {0}.parts is 1; expected at least 2 parts, "
+                           "or weights",
+                           at);
+    return std::nullopt;
+}
+
+Complaint badNumerics(std::string const& at, Numerics const& n) {
+    for (Stage const& stage :
+         {Stage{"compute", n.compute}, Stage{"query", n.query}, Stage{"scores", n.scores},
+          Stage{"weights", n.weights}, Stage{"accumulate", n.accumulate},
+          Stage{"output", n.output}})
+        if (auto complaint = badPrecision(fmt::format("{}.{}", at, stage.name), stage.precision))
+            return complaint;
+    if (auto complaint = widerThanCompute(at, n)) return complaint;
+    if (auto complaint = badBlocks(at, n)) return complaint;
+    // The largest term of a softmax is exp(0), which no engine may lose.
+    if (n.expFlushExponent > 0)
+        return fmt::format("{}.expFlushExponent is {}; expected at most 0", at,
+                           n.expFlushExponent);
+    return std::nullopt;
+}
+
 Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size_t capacity,
                    RotaryTables tables) {
     if (auto complaint = badSizes(at, layer))
@@ -148,36 +218,10 @@ Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size
         return complaint;
     if (auto complaint = notFinite(at, "sine", layer.sine))
         return complaint;
-    return notFinite(at, "slopes", layer.slopes);
-}
-
-Complaint badNumerics(Numerics const& numerics) {
-    if (numerics.significandBits == 0 || numerics.significandBits > widestSignificand)
-        return fmt::format("numerics.significandBits is {}; expected 1 to {}",
-                           numerics.significandBits, widestSignificand);
-    if (numerics.minExponent >= numerics.maxExponent)
-        return fmt::format(
-            "numerics.minExponent is {} and numerics.maxExponent is {}; expected "
-            "minExponent to be smaller",
-            numerics.minExponent, numerics.maxExponent);
-    if (numerics.minExponent < smallestExponent)
-        return fmt::format("numerics.minExponent is {}; expected at least {}", numerics.minExponent,
-                           smallestExponent);
-    if (numerics.maxExponent > largestExponent)
-        return fmt::format("numerics.maxExponent is {}; expected at most {}", numerics.maxExponent,
-                           largestExponent);
-    // The largest term of a softmax is exp(0), which no engine may lose.
-    if (numerics.expFlushExponent > 0)
-        return fmt::format("numerics.expFlushExponent is {}; expected at most 0",
-                           numerics.expFlushExponent);
-    if (numerics.parts == 0)
-        return "numerics.parts is 0; expected at least 1, which is no part at all";
-    if (numerics.merge == PartMerge::weights && numerics.parts != 1)
-        return fmt::format(
-            "numerics.parts is {} and numerics.merge is weights; expected 1, since only parts "
-            "merged by logSumExp are counted",
-            numerics.parts);
-    return std::nullopt;
+    if (auto complaint = notFinite(at, "slopes", layer.slopes))
+        return complaint;
+    return layer.numerics ? badNumerics(fmt::format("{}numerics", at), *layer.numerics)
+                          : std::nullopt;
 }
 
 Complaint repeatedVerb(std::vector<Verb> const& verbs) {
@@ -218,7 +262,7 @@ std::optional<std::string> contradiction(Declaration const& declaration, RotaryT
             "layers describe more than {} elements per token, heads x dims of "
             "keys, values and queries; expected at most that many",
             largestSize);
-    return badNumerics(declaration.numerics);
+    return badNumerics("numerics", declaration.numerics);
 }
 
 std::size_t elementsPerToken(Declaration const& declaration) {

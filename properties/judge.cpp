@@ -52,8 +52,8 @@ class Model {
    public:
     explicit Model(Declaration const& declaration)
         : declaration_(declaration), caches_(declaration.sequences) {
-        for (auto const& l : declaration.layers)
-            layers_.push_back(layerOf(l, declaration.numerics));
+        for (std::size_t l = 0; l < declaration.layers.size(); ++l)
+            layers_.push_back(layerOf(declaration.layers[l], declaration.numericsOf(l)));
     }
 
     HandleCache& operator[](SequenceId s) { return caches_.at(s); }
@@ -67,13 +67,13 @@ class Model {
         PoolRow row;
         for (std::size_t l = 0; l < layers_.size(); ++l) {
             auto const& d = declaration_.layers[l];
-            auto key = lift(token.layers[l].keys, keyShape(l), declaration_.numerics);
+            auto key = lift(token.layers[l].keys, keyShape(l), declaration_.numericsOf(l));
             key = storedKey(layers_[l].position, key, caches_[s].next);
             auto const& value = token.layers[l].values;
             double largest = 0;
             for (float v : value) largest = std::max(largest, double(std::abs(v)));
             row.layers.push_back({floatsOf(key), value, std::move(key),
-                                  lift(value, {d.kvHeads, d.valueDim}, declaration_.numerics),
+                                  lift(value, {d.kvHeads, d.valueDim}, declaration_.numericsOf(l)),
                                   largest});
         }
         caches_[s] = appendKV(caches_[s], pool_.size(), pool_.size());
@@ -353,7 +353,7 @@ class Run {
             for (std::size_t i = 0; i < count && !violation_; ++i) {
                 auto const query = lift(
                     rowAt(tokens.layers[l].queries, {d.queryHeads, d.keyDim}, i),
-                    {d.queryHeads, d.keyDim}, declaration_.numerics);
+                    {d.queryHeads, d.keyDim}, declaration_.numericsOf(l));
                 auto const want = model_.attention(s, l, n - count + i + 1, query);
                 largestHere_ = model_.largestValue(s, l, n - count + i + 1);
                 compareOutput({s, l, n - count + i}, rowAt(outputs[l], shape, i), want);

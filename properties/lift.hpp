@@ -171,8 +171,7 @@ Plane<Enclosure> Rotation<Enclosure>::turn(Table const& table, std::size_t plane
         s.center = -s.center;
     Numerics const& n = *detail::shared(c, v.x);
     bool const isNumber = v.x.radius == 0 && v.y.radius == 0 && c.radius == 0 && s.radius == 0;
-    if (isNumber && n.rotation == RotationRounding::asWritten &&
-        n.significandBits == numericsF32.significandBits) {
+    if (isNumber && n.rotation == RotationRounding::asWritten && n.compute == precisions::f32) {
         auto const turned = detail::turnInF32(detail::inF32(c, s), detail::inF32(v.x, v.y));
         return {exactly(double(turned.x), n), exactly(double(turned.y), n)};
     }

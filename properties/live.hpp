@@ -65,7 +65,7 @@ class LiveWorld {
     explicit LiveWorld(WorldInputs const& inputs)
         : inputs_(inputs),
           source_(*inputs_.declaration, inputs_.values, inputs_.heads),
-          layer_(layerOf(declared(), inputs_.declaration->numerics)) {}
+          layer_(layerOf(declared(), inputs_.declaration->numericsOf(inputs_.layer))) {}
     LiveWorld(LiveWorld const&) = delete;
     LiveWorld& operator=(LiveWorld const&) = delete;
 
@@ -114,7 +114,7 @@ class LiveWorld {
         auto lift = [&](Heads<float, Dyn, Dyn> const& heads) {
             return tabulate(heads.size(), [&](std::size_t h) {
                 return tabulate(heads[h].size(), [&](std::size_t d) {
-                    return exactly(heads[h][d], inputs_.declaration->numerics);
+                    return exactly(heads[h][d], inputs_.declaration->numericsOf(inputs_.layer));
                 });
             });
         };

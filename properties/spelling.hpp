@@ -49,6 +49,19 @@ template <>
 inline constexpr std::array<Spelling<PartMerge>, 2> everySpelling<PartMerge>{
     {{PartMerge::weights, "weights"}, {PartMerge::logSumExp, "logSumExp"}}};
 template <>
+inline constexpr std::array<Spelling<OperationRounding>, 2> everySpelling<OperationRounding>{
+    {{OperationRounding::nearest, "nearest"}, {OperationRounding::towardZero, "towardZero"}}};
+template <>
+inline constexpr std::array<Spelling<Subnormals>, 2> everySpelling<Subnormals>{
+    {{Subnormals::flushed, "flushed"}, {Subnormals::kept, "kept"}}};
+/// A precision that has a name is written by it; another one as the record it is.
+template <>
+inline constexpr std::array<Spelling<Precision>, 4> everySpelling<Precision>{
+    {{precisions::f64, "f64"},
+     {precisions::f32, "f32"},
+     {precisions::f16, "f16"},
+     {precisions::bf16, "bf16"}}};
+template <>
 inline constexpr std::array<Spelling<Family>, 5> everySpelling<Family>{
     {{Family::painted, "painted"},
      {Family::oneHot, "oneHot"},

@@ -134,7 +134,7 @@ std::size_t paintedTokens(Declaration const& d) {
 ValueSource::ValueSource(Declaration const& declaration, Values const& values, HeadContent heads)
     : declaration_(&declaration), values_(&values), heads_(heads) {
     for (auto const& l : declaration.layers)
-        layers_.push_back(layerOf<float>(l, declaration.numerics));
+        layers_.push_back(layerOf<float>(l, numericsF32));
 }
 
 LayerRows ValueSource::rows(std::size_t index, TokenRequest const& request) const {

@@ -16,18 +16,30 @@
 //
 // with c = scoreRoundings, for a scale that is put on q, on k, on both or on the score, for the
 // factor log2(e) and for storing the score (R4, R6: Higham 2002, sections 3.1 and 4.2). The rules
-// R1, R2 and R5 are in rounding.hpp, what one operation adds and R18 in interval.hpp.
+// R1 and R3 are in rounding.hpp, R2 and R5 in summation.hpp, what one operation adds and R18 in
+// interval.hpp.
 //
 // R17: where an engine may have met an infinity, the enclosure is undefined; it accepts everything.
 //
-// Not said here: sums of declared shape (R3), formats narrower than the accumulator (R14),
-// truncation, a scale so large that it makes one component of q overflow while the score does not.
+// Not said here: a scale so large that it makes one component of q overflow while the score does
+// not.
 #pragma once
 #include "interval.hpp"
 #include "softmax_bound.hpp"
 #include "theorem.hpp"
 
 namespace kv {
+
+namespace detail {
+/// R16: what lies in an interval is handed out as a number between its rounded ends.
+inline Enclosure handedOut(Enclosure const& e) {
+    Precision const& to = e.numerics->output;
+    if (to.significandBits >= e.numerics->compute.significandBits || e.isUndefined()) return e;
+    double const low = nearest(to, e.low()), high = nearest(to, e.high());
+    if (!std::isfinite(low) || !std::isfinite(high)) return {0, HUGE_VAL, 0, e.numerics};
+    return {low + (high - low) / 2, (high - low) / 2, 0, e.numerics};
+}
+}  // namespace detail
 
 /// The reductions, each bounded for every order at once.
 template <>
@@ -56,23 +68,29 @@ struct Reduce<Enclosure> {
                               result.numerics);
     }
 
-    /// R4, R5, R6: the part <q,k> of a score.
+    /// R4, R5, R6: the part <q,k> of a score. a is the query.
     template <class A, class B>
     static Enclosure dot(A const& a, B const& b) {
         std::size_t const n = a.size();
         if (n == 0) return {};
         auto const* numerics = detail::shared(a[0], b[0]);
-        Rounding const r(*numerics);
+        auto const r = Rounding::ofDots(*numerics);
         auto const sizeAt = [&](std::size_t i) { return a[i].size() * b[i].size(); };
         unsigned const c = numerics->scoreRoundings;
+        Narrowing const narrowing(numerics->query, *numerics);
+        Rounding const query(numerics->query, *numerics);
         Grid grid;
-        double center = 0, spread = 0, absolute = 0, flushed = 0;
-        bool isExact = c == 0;
+        double center = 0, spread = 0, absolute = 0, flushed = 0, narrowed = 0;
+        bool isExact = c == 0, isInfinite = false;
         for (std::size_t i = 0; i < n; ++i) {
             double const size = sizeAt(i), term = a[i].center * b[i].center;
             if (size == 0) continue;
             center += term;
             spread += size - std::abs(term);
+            if (!(detail::isPoint(a[i]) && query.holds(a[i].center))) {
+                narrowed += size * narrowing.relative + b[i].size() * narrowing.absolute;
+                isInfinite = isInfinite || query.overflows(a[i].size());
+            }
             absolute += size;
             flushed += r.flush * (2 + a[i].size() + b[i].size());
             if (!isExact) continue;
@@ -80,11 +98,13 @@ struct Reduce<Enclosure> {
                       std::fma(a[i].center, b[i].center, -term) == 0;
             grid.add(term);
         }
-        if (r.overflows(absolute)) return {0, HUGE_VAL, 0, numerics};
-        if (absolute == 0 || (isExact && grid.isExact(r))) return {center, 0, 0, numerics};
+        if (isInfinite || r.overflows(absolute)) return {0, HUGE_VAL, 0, numerics};
+        if (absolute == 0 || (isExact && narrowed == 0 && grid.isExact(r)))
+            return {center, 0, 0, numerics};
         double const own = double(n + 2) * ownUnit * absolute;
         double const sum = r.gamma(1 + c) * absolute + sumError(r, n, sizeAt, 1 + c);
-        auto e = detail::around(center, spread + own + sum + flushed, numerics);
+        double const all = own + sum * (1 + narrowed / absolute) + narrowed + flushed;
+        auto e = detail::around(center, spread + all, numerics);
         e.flushed = flushed;
         return e;
     }
@@ -106,17 +126,10 @@ struct Reduce<Enclosure> {
         SoftmaxBound const bound(scores, *numerics);
         return tabulate(width, [&](std::size_t d) {
             auto const [center, radius] = bound.mean(&columns[d * n]);
-            return detail::around(center, radius, numerics);
+            return detail::handedOut(detail::around(center, radius, numerics));
         });
     }
 };
-
-/// The float nearest to x, or an infinity.
-inline float nearestFloat(double x) {
-    constexpr double beyond = 0x1.ffffffp127;  // halfway from the largest float to 2^128
-    if (std::abs(x) < beyond) return static_cast<float>(x);
-    return x > 0 ? std::numeric_limits<float>::infinity() : -std::numeric_limits<float>::infinity();
-}
 
 /// R16. A NaN lies in no defined enclosure, -0 equals +0.
 template <>

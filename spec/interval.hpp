@@ -13,7 +13,7 @@
 // A fold of these operators bounds one order of summation; reductions are in enclosure.hpp, which
 // is the header to include.
 #pragma once
-#include "rounding.hpp"
+#include "summation.hpp"
 #include "scalar.hpp"
 
 namespace kv {

@@ -32,6 +32,7 @@
 
 // What an engine is measured by.
 #include "numerics.hpp"   // what it declares
+#include "presets.hpp"    // what real engines would declare
 #include "quantize.hpp"   // what it stores, code by code
 #include "enclosure.hpp"  // what it may then compute
 #include "subject.hpp"    // the spec as what is judged

@@ -1,24 +1,21 @@
-// rounding: say what one declared rounding, and one sum in any order, may do to a value.
+// rounding: say what one declared rounding may do to a value.
 //
 // An engine computes with floating-point numbers of p significant bits. One operation moves its
-// result by at most a factor 1 + u, u = 2^-p, or flushes it to zero when it is tiny; the order in
-// which an engine adds is its own business, so a bound on a sum has to hold for every order. All
-// bounds here are plain doubles derived from the declaration (numerics.hpp), nothing is tuned.
+// result by at most a factor 1 + u, u = 2^-p, or flushes it to zero when it is tiny. All bounds
+// here are plain doubles derived from the declaration (arithmetic.hpp), nothing is tuned.
 //
 //     R1   fl(a op b) = (a op b)(1 + d) + e, |d| <= u, |e| <= eta     Higham 2002, section 2.2
-//     R2   |fl(sum x) - sum x| <= min((n-1) u S, sum min(|x|, u S)) (1 + gamma),  S = sum |x|
-//     R5   no error at all if each x is a multiple of 2^g and S <= 2^(g+p)
+//     R3   sums of n terms in blocks of B: no term meets more than h = B + n/B additions
+//     R3b  K exact products and the accumulator, aligned to the largest of them and truncated to F
+//          fraction bits: n/K operations of K + 2 truncations each, u = 2^-F
 //
-// The first part of R2 is Higham 2002, section 4.2, in the sharper form of Rump, BIT 2012. The
-// second holds because round to nearest errs by at most the smaller operand: call a term large if
-// it is at least u S. A node that joins two subtrees with large terms errs by at most u S, and
-// there are fewer such nodes than large terms; a subtree of small terms only is swallowed once, by
-// at most its own sum. The factor pays for partial sums that were rounded before. R5 holds since
-// every partial sum is again such a multiple, hence a number of p bits; it needs no rounding mode.
+// Toward zero, u = 2^(1-p). R3: blocks that are added one after the other, or B lanes that are
+// added up at the end; each merge of parts adds one. R3b is the model of Fasi et al.,
+// doi 10.7717/peerj-cs.330: K + 1 truncated addends and a truncated sum.
 //
-// Not said here: the set of values an engine may hold (enclosure.hpp).
+// Not said here: sums (summation.hpp), the set of values an engine may hold (enclosure.hpp).
 #pragma once
-#include "numerics.hpp"
+#include "arithmetic.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -61,26 +58,47 @@ constexpr Bits bitsOf(double x) {
     return {unit + std::countr_zero(mantissa), unit + 63 - std::countl_zero(mantissa)};
 }
 
-/// The declared numerics, spelled as the quantities that the rules use.
+/// The declared arithmetic of one precision, spelled as the quantities that the rules use.
 class Rounding {
    public:
-    constexpr explicit Rounding(Numerics const& n)
-        : bits(static_cast<int>(n.significandBits)),
-          minExponent(n.minExponent),
-          unit(powerOfTwo(-bits)),
-          flush(powerOfTwo(n.minExponent)),
-          limit(powerOfTwo(n.maxExponent - 1)) {}
+    /// Single operations in this precision, and sums in any order.
+    constexpr Rounding(Precision const& p, Numerics const& n)
+        : bits(static_cast<int>(p.significandBits)),
+          sumBits(bits),
+          minExponent(p.minExponent),
+          isNearest(n.rounding == OperationRounding::nearest),
+          unit(powerOfTwo(isNearest ? -bits : 1 - bits)),
+          flush(powerOfTwo(n.subnormals == Subnormals::kept ? minExponent - bits : minExponent)),
+          limit(powerOfTwo(p.maxExponent - 1)) {}
+    constexpr explicit Rounding(Numerics const& n) : Rounding(n.compute, n) {}
 
-    int bits;         ///< p
-    int minExponent;  ///< of the smallest normal number
-    double unit;      ///< R1: u = 2^-p, round to nearest
-    double flush;     ///< R1: eta. Subnormal inputs and results may be taken for zero.
-    double limit;     ///< R17: half of the range, since a score may also be kept in base 2
+    /// Sums of the products of a score.
+    static constexpr Rounding ofDots(Numerics const& n) {
+        return Rounding(n.compute, n).inBlocks(n.dotBlock, 1).byTensorCore(n);
+    }
+    /// Sums of weights.
+    static constexpr Rounding ofWeights(Numerics const& n) {
+        return Rounding(n.compute, n).inBlocks(n.keyBlock, n.parts).byTensorCore(n);
+    }
+    /// Sums of weighted values.
+    static constexpr Rounding ofValues(Numerics const& n) {
+        return Rounding(n.accumulate, n).inBlocks(n.keyBlock, n.parts).byTensorCore(n);
+    }
+
+    int bits;                ///< p
+    int sumBits;             ///< R5: bits that a sum keeps whatever its terms are
+    int minExponent;         ///< of the smallest normal number
+    bool isNearest;          ///< R1
+    double unit;             ///< R1: u
+    double flush;            ///< R1: eta, also for subnormal inputs that are taken for zero
+    double limit;            ///< R17: half of the range, since a score may also be kept in base 2
+    double block = 0;        ///< R3: terms of a block; 0: any order
+    double parts = 1;        ///< R3: parts that are merged
+    double terms = 0;        ///< R3b: K; 0: no such operation
+    double truncation = 0;   ///< R3b: 2^-F
 
     /// gamma_k = k u / (1 - k u), what k roundings in a row amount to: Higham 2002, lemma 3.1.
-    constexpr double gamma(double k) const {
-        return k * unit < 1 ? k * unit / (1 - k * unit) : std::numeric_limits<double>::infinity();
-    }
+    constexpr double gamma(double k) const { return gamma(k, unit); }
     /// R17: beyond this a conforming engine may hold an infinity. A NaN is beyond.
     constexpr bool overflows(double magnitude) const { return !(magnitude < limit); }
     /// Zero, or a normal number of p bits: what every engine holds as it is.
@@ -89,46 +107,40 @@ class Rounding {
         auto const b = bitsOf(x);
         return b.highest - b.lowest < bits && b.highest >= minExponent && x < limit && -x < limit;
     }
-};
-
-/// R5: terms on a common grid. Terms that are 0 lie on every grid.
-class Grid {
-   public:
-    constexpr void add(double x) {
-        if (x == 0) return;
-        auto const b = bitsOf(x);
-        lowest_ = std::min(lowest_, b.lowest);
-        absolute_ += x < 0 ? -x : x;
-    }
-    constexpr bool isEmpty() const { return lowest_ == none; }
-    /// Exponent of the spacing; only if not empty.
-    constexpr int spacing() const { return lowest_; }
-    /// Whether every partial sum, also of the terms divided by 2^shift, is held without error.
-    constexpr bool isExact(Rounding const& r, int shift = 0) const {
-        return isEmpty() || (lowest_ - shift >= r.minExponent && !r.overflows(absolute_) &&
-                             absolute_ <= powerOfTwo(lowest_ + r.bits));
+    /// Whether a sum keeps its value when something far smaller is added, of either sign.
+    constexpr bool absorbs() const { return isNearest && terms == 0; }
+    /// R3, R3b: the relative error of a sum of n terms of the declared shape; infinite if none is.
+    constexpr double shaped(double n) const {
+        double error = std::numeric_limits<double>::infinity();
+        if (terms > 0) error = gamma(whole(n / terms) * (terms + 2), truncation);
+        else if (block > 0) error = gamma(std::min(n, block) + whole(n / block) + parts);
+        return error;
     }
 
    private:
-    static constexpr int none = std::numeric_limits<int>::max();
-    int lowest_ = none;
-    double absolute_ = 0;
-};
-
-/// R2: bound of the rounding error of a sum of n terms in any order, magnitude(i) = |x_i|, when
-/// each term and partial sum may have been rounded `before` times for other reasons. Adding a zero
-/// is exact, so only the other terms count. Flushing is not included.
-template <class Magnitude>
-constexpr double sumError(Rounding const& r, std::size_t n, Magnitude magnitude, double before) {
-    double total = 0, count = 0, capped = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-        total += magnitude(i);
-        count += magnitude(i) > 0 ? 1 : 0;
+    static constexpr double gamma(double k, double u) {
+        return k * u < 1 ? k * u / (1 - k * u) : std::numeric_limits<double>::infinity();
     }
-    if (count < 2) return 0;
-    for (std::size_t i = 0; i < n; ++i) capped += std::min(magnitude(i), r.unit * total);
-    return (1 + r.gamma(2 * (count + before))) * std::min((count - 1) * r.unit * total, capped);
-}
+    /// Rounded up; counts are below 2^53.
+    static constexpr double whole(double x) {
+        auto const below = static_cast<double>(static_cast<std::uint64_t>(x));
+        return below < x ? below + 1 : below;
+    }
+    constexpr Rounding inBlocks(unsigned size, unsigned merged) const {
+        Rounding r = *this;
+        r.block = size;
+        r.parts = merged;
+        return r;
+    }
+    constexpr Rounding byTensorCore(Numerics const& n) const {
+        if (n.fmaTerms == 0) return *this;
+        Rounding r = *this;
+        r.terms = n.fmaTerms;
+        r.truncation = powerOfTwo(-static_cast<int>(n.fmaBits));
+        r.sumBits = std::min(bits, static_cast<int>(n.fmaBits) - 1);
+        return r;
+    }
+};
 
 static_assert(bitsOf(12.0).lowest == 2 && bitsOf(12.0).highest == 3);
 static_assert(Rounding(numericsF32).holds(16777215.0) && !Rounding(numericsF32).holds(16777217.0));

@@ -21,7 +21,7 @@
 // Assumed: log errs by as many ulps as exp, and log(1) = 0.
 // Not said here: the weights themselves (softmax_weights.hpp).
 #pragma once
-#include "rounding.hpp"
+#include "summation.hpp"
 
 namespace kv {
 

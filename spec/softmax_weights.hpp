@@ -23,6 +23,7 @@
 // Assumed of every engine: exp(0) = 1, and its maximum is one of the scores it computed.
 // Not said here: maxima that are not followed at once (lazy rescaling).
 #pragma once
+#include "conversion.hpp"
 #include "softmax_form.hpp"
 
 #include <vector>
@@ -46,9 +47,10 @@ class SoftmaxWeights {
     SoftmaxWeights(std::vector<Ball> const& scores, Numerics const& numerics) {
         Rounding const r(numerics);
         for (auto const& score : scores) {
-            rows.push_back({.index = rows.size(), .score = score});
+            rows.push_back({.index = rows.size(), .score = rounded(score, numerics)});
             // A score of this radius may be a sum of terms as large as radius / u.
-            isDefined = isDefined && !r.overflows(score.size() + score.radius / r.unit);
+            isDefined = isDefined && !r.overflows(score.size() + score.radius / r.unit) &&
+                        !Rounding(numerics.scores, numerics).overflows(rows.back().score.size());
         }
         if (!isDefined) return;
         SoftmaxForm const form(r, numerics, scores.size());
@@ -65,6 +67,15 @@ class SoftmaxWeights {
 
    private:
     static constexpr double exponentRoundings = 3;  // R7
+
+    /// R6: as it is kept until the exponential.
+    static Ball rounded(Ball const& score, Numerics const& n) {
+        bool const isHeld = score.radius == 0 && Rounding(n.scores, n).holds(score.center);
+        if (isHeld) return score;
+        Narrowing const narrowing(n.scores, n);
+        double const error = score.size() * narrowing.relative + narrowing.absolute;
+        return {score.center, score.radius + error};
+    }
 
     void findWinners(Rounding const& r, Numerics const& n, SoftmaxForm const& form) {
         for (auto const& row : rows) {
@@ -89,7 +100,8 @@ class SoftmaxWeights {
         }
         double const last = std::exp((rival - floor_) * (1 - exponentRoundings * r.unit)) *
                             form.mostOfPart(std::abs(rival));
-        double const held = std::ldexp(1, n.minExponent - r.bits) * (1 - r.gamma(2 * n.expUlps));
+        double const held =
+            std::ldexp(1, r.minExponent - r.bits) * (1 - r.gamma(2 * n.expUlps));
         if (winners > 0 && last < held * (1 - slack))
             std::erase_if(rows, [](WeightBox const& row) { return !row.wins; });
     }
@@ -103,7 +115,7 @@ class SoftmaxWeights {
             auto const above = std::upper_bound(uppers.begin(), uppers.end(), row.score.low());
             bool const countsItself = row.score.low() < row.score.high();
             double const better = double(uppers.end() - above) - (countsItself ? 1 : 0);
-            row.steps = row.wins ? 0 : better + form.moreSteps();
+            row.steps = row.wins ? 0 : std::min(better, mostMaxima(n)) + form.moreSteps();
             double const gap = ceiling_ - row.score.low();
             double const own = (gap + 2) * 2 * ownUnit;  // of the difference and of exp below
             double const exponent = row.score.radius + exponentRoundings * r.unit * gap + own +
@@ -122,6 +134,13 @@ class SoftmaxWeights {
             steps = std::max(steps, row.steps);
         }
         common = form.common(size_);
+    }
+
+    /// R10: how often the maximum above a row may move, its own exponential included. Parts have
+    /// blocks of their own.
+    double mostMaxima(Numerics const& n) const {
+        if (n.keyBlock == 0) return HUGE_VAL;
+        return std::ceil(double(rows.size()) / n.keyBlock) + 2.0 * n.parts;
     }
 
     double top_ = -HUGE_VAL, floor_ = -HUGE_VAL, ceiling_ = -HUGE_VAL;  // of the largest score

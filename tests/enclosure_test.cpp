@@ -1,464 +1,15 @@
 // The enclosure of an attention output must hold what every conforming engine computes, and little
-// else. Engines in miniature, in float, are run on the same rows as the spec text.
-#include "spec/enclosure.hpp"
+// else. Engines in miniature are run on the same rows as the spec text.
+#include "tests/conforming.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <numbers>
-#include <numeric>
-#include <random>
 
 namespace {
 
 using namespace kv;
-using Random = std::mt19937_64;
-using Floats = std::vector<float>;
-
-std::size_t below(Random& random, std::size_t n) { return random() % n; }
-bool coin(Random& random) { return below(random, 2) == 0; }
-
-/// The same promises under every form of the exponential and of the merge.
-struct Forms {
-    Numerics plain, fused, merged, both;
-};
-constexpr Forms formsOf(Numerics n) {
-    Forms forms{n, n, n, n};
-    forms.fused.exponent = forms.both.exponent = ExponentForm::fused;
-    forms.merged.merge = forms.both.merge = PartMerge::logSumExp;
-    forms.merged.parts = forms.both.parts = 5;
-    return forms;
-}
-struct Promise {
-    unsigned scoreRoundings, expUlps;
-    int expFlushExponent;
-    unsigned normRoundings;
-};
-constexpr Forms promised(Promise const& promise) {
-    Numerics n = numericsF32Plain;
-    n.scoreRoundings = promise.scoreRoundings;
-    n.expUlps = promise.expUlps;
-    n.expFlushExponent = promise.expFlushExponent;
-    n.normRoundings = promise.normRoundings;
-    return formsOf(n);
-}
-/// An engine that promises the usual, one that promises little and uses all of it, one whose scores
-/// are exact, one whose exponential alone is loose, one whose scores alone are, one whose division
-/// alone is.
-constexpr Forms usual = formsOf(numericsF32Plain);
-constexpr Forms careless = promised({100, 64, -20, 100});
-constexpr Forms careful = promised({0, 1, -125, 3});
-constexpr Forms looseExp = promised({0, 64, -125, 3});
-constexpr Forms looseScores = promised({100, 4, -125, 3});
-constexpr Forms looseDivision = promised({0, 1, -125, 1000});
-
-/// One query over n rows: q[d], k[n][d], v[n][e].
-struct Problem {
-    std::size_t n, d, e;
-    float scale;
-    Floats q, k, v;
-    Numerics const* numerics = &numericsF32Plain;
-};
-
-enum class Order { forward, backward, shuffled, tree, lanes };
-enum class Scale { after, onQuery, onKey, onBoth };
-enum class Exp { exact, base2, worst, fused };
-enum class Form { twoPass, perKey, perBlock, split, merged };
-enum class Division { after, first, reciprocal };
-
-struct Style {
-    Order order = Order::forward;
-    Scale scale = Scale::after;
-    Exp exp = Exp::exact;
-    Form form = Form::twoPass;
-    Division division = Division::after;
-    std::size_t block = 1;
-    bool fuses = false;
-    bool flushes = false;
-    bool rises = false;  ///< the worst engine errs upwards where the value is positive
-    std::uint64_t seed = 0;
-};
-
-/// Scores, weights and sums of one engine. Everything is computed in float.
-class Engine {
-   public:
-    Engine(Problem const& p, Style const& s) : p_(p), s_(s), random_(s.seed) {}
-
-    Floats run() {
-        for (std::size_t j = 0; j < p_.n; ++j)
-            scores_.push_back(moved(score(j), value(j, 0), p_.numerics->scoreRoundings));
-        auto y = s_.form == Form::twoPass ? twoPass() : onePass();
-        if (s_.form == Form::merged || bitsOf(total_).lowest == bitsOf(total_).highest) return y;
-        for (auto& x : y) x = moved(x, 1, p_.numerics->normRoundings);
-        return y;
-    }
-
-   private:
-    Floats onePass() {
-        std::vector<std::size_t> rows(p_.n);
-        std::iota(rows.begin(), rows.end(), std::size_t{0});
-        if (s_.order == Order::shuffled) std::shuffle(rows.begin(), rows.end(), random_);
-        if (s_.order == Order::backward) std::reverse(rows.begin(), rows.end());
-        if (s_.form == Form::merged) return merged(rows, p_.numerics->parts).sums;
-        auto const part = s_.form == Form::split ? tree(rows) : online(rows);
-        total_ = part.total;
-        return tabulated([&](std::size_t c) {
-            return s_.division == Division::reciprocal ? mul(part.sums[c], f(1 / part.total))
-                                                       : f(part.sums[c] / part.total);
-        });
-    }
-    struct Part {
-        float top = -std::numeric_limits<float>::infinity();
-        float total = 0;
-        Floats sums;
-    };
-    float f(float x) const {
-        return s_.flushes && std::abs(x) < std::numeric_limits<float>::min() ? 0 : x;
-    }
-    float mul(float a, float b) const { return f(f(a) * f(b)); }
-    float add(float a, float b) const { return f(f(a) + f(b)); }
-    float mulAdd(float a, float b, float c) const {
-        return s_.fuses ? f(std::fma(f(a), f(b), f(c))) : add(mul(a, b), c);
-    }
-    template <class F>
-    Floats tabulated(F value) const {
-        Floats y(p_.e);
-        for (std::size_t c = 0; c < p_.e; ++c) y[c] = value(c);
-        return y;
-    }
-
-    /// The worst engine uses up what it declared and does not need: one step is up to 2 u.
-    float moved(float x, float push, unsigned roundings) const {
-        if (s_.exp != Exp::worst) return x;
-        float const end = std::copysign(std::numeric_limits<float>::infinity(),
-                                        (push > 0) == s_.rises ? 1.f : -1.f);
-        for (unsigned i = 8; i + 1 < roundings && std::isnormal(x); i += 2)
-            x = std::nextafter(x, end);
-        return x;
-    }
-    /// The weight of a score, or of an earlier maximum, below a maximum.
-    float expBelow(float s, float top, float push) const {
-        if (s_.exp != Exp::fused) return exp(add(s, -top), push);
-        constexpr float c = std::numbers::log2e_v<float>;
-        return f(std::exp2(f(std::fma(f(s), c, -mul(top, c)))));
-    }
-    float exp(float x, float push) const {
-        if (s_.exp == Exp::base2) return f(std::exp2(mul(x, std::numbers::log2e_v<float>)));
-        float y = f(std::exp(x));
-        if (s_.flushes && y < powerOfTwo(p_.numerics->expFlushExponent)) return 0;
-        if (s_.exp != Exp::worst || x == 0 || y == 0) return y;
-        float const end = (push > 0) == s_.rises ? 2 * y : 0;
-        for (unsigned i = 1; i < p_.numerics->expUlps; ++i) y = std::nextafter(y, end);
-        return y;
-    }
-
-    /// a[0] b[0] + a[1] b[1] + ... in the order of this engine.
-    float sumOf(Floats a, Floats b) {
-        std::size_t const n = a.size();
-        if (s_.order == Order::backward || s_.order == Order::shuffled) {
-            std::vector<std::size_t> at(n);
-            std::iota(at.rbegin(), at.rend(), std::size_t{0});
-            if (s_.order == Order::shuffled) std::shuffle(at.begin(), at.end(), random_);
-            Floats x(n), y(n);
-            for (std::size_t i = 0; i < n; ++i) x[i] = a[at[i]], y[i] = b[at[i]];
-            a = x, b = y;
-        }
-        if (s_.order == Order::tree) return treeOf(a, b, 0, n);
-        if (s_.order == Order::lanes) return lanesOf(a, b);
-        float sum = 0;
-        for (std::size_t i = 0; i < n; ++i) sum = mulAdd(a[i], b[i], sum);
-        return sum;
-    }
-    float treeOf(Floats const& a, Floats const& b, std::size_t begin, std::size_t end) {
-        if (end - begin == 1) return mul(a[begin], b[begin]);
-        std::size_t const middle = begin + 1 + below(random_, end - begin - 1);
-        return add(treeOf(a, b, begin, middle), treeOf(a, b, middle, end));
-    }
-    float lanesOf(Floats const& a, Floats const& b) {
-        Floats lanes(8);
-        for (std::size_t i = 0; i < a.size(); ++i)
-            lanes[i % 8] = mulAdd(a[i], b[i], lanes[i % 8]);
-        for (std::size_t step = 4; step > 0; step /= 2)
-            for (std::size_t i = 0; i < step; ++i) lanes[i] = add(lanes[i], lanes[i + step]);
-        return lanes[0];
-    }
-
-    float score(std::size_t j) {
-        Floats q = p_.q, k(p_.k.begin() + std::ptrdiff_t(j * p_.d),
-                           p_.k.begin() + std::ptrdiff_t((j + 1) * p_.d));
-        float const root = std::sqrt(p_.scale);
-        for (auto& x : q) {
-            if (s_.scale == Scale::onQuery) x = mul(x, p_.scale);
-            if (s_.scale == Scale::onBoth) x = mul(x, root);
-        }
-        for (auto& x : k) {
-            if (s_.scale == Scale::onKey) x = mul(x, p_.scale);
-            if (s_.scale == Scale::onBoth) x = mul(x, root);
-        }
-        float const sum = sumOf(q, k);
-        return s_.scale == Scale::after ? mul(sum, p_.scale) : sum;
-    }
-    float value(std::size_t j, std::size_t c) const { return p_.v[j * p_.e + c]; }
-
-    Floats twoPass() {
-        float const top = *std::max_element(scores_.begin(), scores_.end());
-        Floats weights;
-        for (std::size_t j = 0; j < p_.n; ++j)
-            weights.push_back(expBelow(scores_[j], top, value(j, 0)));
-        float const total = total_ = sumOf(weights, Floats(p_.n, 1));
-        if (s_.division == Division::first)
-            for (auto& w : weights) w = f(w / total);
-        return tabulated([&](std::size_t c) {
-            Floats column;
-            for (std::size_t j = 0; j < p_.n; ++j) column.push_back(value(j, c));
-            float const sum = sumOf(weights, column);
-            if (s_.division == Division::first) return sum;
-            return s_.division == Division::reciprocal ? mul(sum, f(1 / total)) : f(sum / total);
-        });
-    }
-
-    void rescale(Part& part, float top) const {
-        float const factor =
-            part.total == 0 ? 0 : expBelow(part.top, top, part.sums.empty() ? 0 : part.sums[0]);
-        part.total = mul(part.total, factor);
-        for (auto& sum : part.sums) sum = mul(sum, factor);
-        part.top = top;
-    }
-    /// Blocks of s_.block rows; a block of one is the online softmax per key.
-    Part online(std::vector<std::size_t> const& rows) {
-        Part part{.sums = Floats(p_.e, 0)};
-        std::size_t const block = s_.form == Form::perBlock ? s_.block : 1;
-        for (std::size_t begin = 0; begin < rows.size(); begin += block) {
-            std::size_t const end = std::min(rows.size(), begin + block);
-            float top = part.top;
-            for (std::size_t i = begin; i < end; ++i) top = std::max(top, scores_[rows[i]]);
-            if (top != part.top) rescale(part, top);
-            for (std::size_t i = begin; i < end; ++i) {
-                std::size_t const j = rows[i];
-                float const weight = expBelow(scores_[j], top, value(j, 0));
-                part.total = add(part.total, weight);
-                for (std::size_t c = 0; c < p_.e; ++c)
-                    part.sums[c] = mulAdd(weight, value(j, c), part.sums[c]);
-            }
-        }
-        return part;
-    }
-    /// Parts of at most s_.block rows, merged as (m, l, acc) in a random tree.
-    Part tree(std::vector<std::size_t> const& rows) {
-        if (rows.size() <= s_.block) return online(rows);
-        auto const middle = std::ptrdiff_t(1 + below(random_, rows.size() - 1));
-        Part a = tree({rows.begin(), rows.begin() + middle});
-        Part b = tree({rows.begin() + middle, rows.end()});
-        float const top = std::max(a.top, b.top);
-        rescale(a, top), rescale(b, top);
-        a.total = add(a.total, b.total);
-        for (std::size_t c = 0; c < p_.e; ++c) a.sums[c] = add(a.sums[c], b.sums[c]);
-        return a;
-    }
-
-    float log(float x, float push) const {
-        float y = f(std::log(x));
-        if (s_.exp != Exp::worst || x == 1) return y;
-        float const end = std::copysign(std::numeric_limits<float>::infinity(),
-                                        (push > 0) == s_.rises ? 1.f : -1.f);
-        for (unsigned i = 1; i < p_.numerics->expUlps && y != 0; ++i) y = std::nextafter(y, end);
-        return y;
-    }
-    /// At most `parts` means, each with its log-sum-exp in `top`, merged in a random tree.
-    Part merged(std::vector<std::size_t> const& rows, std::size_t parts) {
-        if (parts < 2 || rows.size() < 2 || below(random_, 8) == 0) {
-            Part part = online(rows);
-            for (auto& sum : part.sums)
-                sum = moved(s_.division == Division::reciprocal ? mul(sum, f(1 / part.total))
-                                                                : f(sum / part.total),
-                            1, part.total == 1 ? 0 : p_.numerics->normRoundings);
-            part.top = add(part.top, log(part.total, part.sums[0]));
-            return part;
-        }
-        auto const middle = std::ptrdiff_t(1 + below(random_, rows.size() - 1));
-        std::size_t const left = 1 + below(random_, parts - 1);
-        Part a = merged({rows.begin(), rows.begin() + middle}, left);
-        Part b = merged({rows.begin() + middle, rows.end()}, parts - left);
-        float const top = std::max(a.top, b.top);
-        float x = expBelow(a.top, top, a.sums[0]), y = expBelow(b.top, top, b.sums[0]);
-        float const total = add(x, y), all = add(top, log(total, a.sums[0]));
-        if (s_.block % 3 == 0) x = expBelow(a.top, all, 1), y = expBelow(b.top, all, 1);
-        for (std::size_t c = 0; c < p_.e; ++c) {
-            a.sums[c] = mulAdd(x, a.sums[c], mul(y, b.sums[c]));
-            if (s_.block % 3 == 1) a.sums[c] = f(a.sums[c] / total);
-            if (s_.block % 3 == 2) a.sums[c] = mul(a.sums[c], f(1 / total));
-            if (s_.block % 3 != 0 && total != 1)
-                a.sums[c] = moved(a.sums[c], 1, p_.numerics->normRoundings);
-        }
-        a.top = all;
-        return a;
-    }
-
-    Problem const& p_;
-    Style const& s_;
-    Random random_;
-    Floats scores_;
-    float total_ = 0;  // dividing by a power of two is exact, however carelessly it is done
-};
-
-template <class T>
-T oneOf(Random& random, std::initializer_list<T> these) {
-    return these.begin()[below(random, these.size())];
-}
-
-/// Any way of computing that these numerics allow.
-Style randomStyle(Random& random, Numerics const& numerics) {
-    Style style{
-            .order = oneOf(random, {Order::forward, Order::backward, Order::shuffled,
-                                    Order::tree, Order::lanes}),
-            .scale = oneOf(random, {Scale::after, Scale::onQuery, Scale::onKey, Scale::onBoth}),
-            .exp = oneOf(random, {Exp::exact, Exp::base2, Exp::worst}),
-            .form = oneOf(random, {Form::twoPass, Form::perKey, Form::perBlock, Form::split}),
-            .division = oneOf(random, {Division::after, Division::first, Division::reciprocal}),
-            .block = 1 + below(random, 20),
-            .fuses = coin(random),
-            .flushes = coin(random),
-            .rises = coin(random),
-            .seed = random()};
-    if (numerics.exponent == ExponentForm::fused && coin(random)) style.exp = Exp::fused;
-    if (numerics.merge == PartMerge::logSumExp && coin(random)) style.form = Form::merged;
-    return style;
-}
-
-/// The text of attention.hpp for one head, in any scalar. `lift` makes a scalar of a float.
-template <class S, class Lift>
-Seq<S, Dyn> attend(Problem const& p, Lift lift) {
-    auto const lifted = [&](Floats const& x, std::size_t at, std::size_t n) {
-        return tabulate(Dyn{n}, [&](std::size_t i) { return lift(x[at + i]); });
-    };
-    auto const q = lifted(p.q, 0, p.d);
-    auto const values =
-        tabulate(Dyn{p.n}, [&](std::size_t j) { return lifted(p.v, j * p.e, p.e); });
-    auto const scores = tabulate(Dyn{p.n}, [&](std::size_t j) {
-        return Reduce<S>::dot(q, lifted(p.k, j * p.d, p.d)) * lift(p.scale);
-    });
-    return Reduce<S>::softmaxMean(
-        p.n, [&](std::size_t j) { return scores[j]; },
-        [&](std::size_t j) -> auto const& { return values[j]; });
-}
-Seq<Enclosure, Dyn> enclose(Problem const& p) {
-    return attend<Enclosure>(p, [&](float x) { return exactly(x, *p.numerics); });
-}
-bool accepts(Seq<Enclosure, Dyn> const& e, Floats const& y) {
-    for (std::size_t c = 0; c < y.size(); ++c)
-        if (!Agreement<float, Enclosure>::holds(y[c], e[c])) return false;
-    return true;
-}
-
-// What the rows look like. Each family strains one rule.
-enum class Family {
-    normal, largeLogits, cancelling, outlier, nearTie, zeros, tiny, ladder, stagnating, farTail,
-    few, exactScores, lostWeights, flushedScores, absorbed, rescaled,
-    roundedScores, shifted, constant
-};
-constexpr int families = 19;
-
-Numerics const& formOf(Forms const& forms, Random& random) {
-    Numerics const* const all[] = {&forms.plain, &forms.plain, &forms.fused, &forms.merged,
-                                   &forms.both};
-    return *all[below(random, 5)];
-}
-
-float gauss(Random& random) { return std::normal_distribution<float>()(random); }
-float power(int exponent) { return float(powerOfTwo(exponent)); }
-
-Problem drawn(Random& random, std::size_t n, std::size_t d, std::size_t e) {
-    Problem p{n, d, e, float(1 / std::sqrt(double(d))), Floats(d), Floats(n * d), Floats(n * e)};
-    for (auto* floats : {&p.q, &p.k, &p.v})
-        for (auto& x : *floats) x = gauss(random);
-    return p;
-}
-
-void strainScores(Problem& p, Family family, Random& random) {
-    auto const keyAt = [&](std::size_t j, std::size_t i) -> float& { return p.k[j * p.d + i]; };
-    for (std::size_t i = 0; i < p.d; ++i) {
-        if (family == Family::largeLogits) p.q[i] *= 30;
-        if (family == Family::outlier && below(random, 8) == 0) p.q[i] *= 100;
-        if (family == Family::tiny && below(random, 3) == 0) p.q[i] *= power(-140);
-        if (family == Family::stagnating) p.q[i] = 0;
-        for (std::size_t j = 0; j < p.n; ++j) {
-            if (family == Family::cancelling) {
-                p.q[i] = 20;
-                keyAt(j, i) = i % 2 == 0 ? gauss(random) * 30
-                                         : gauss(random) / 100 - keyAt(j, i - 1);
-            }
-            if (family == Family::nearTie)
-                keyAt(j, i) = keyAt(0, i) * (1 + gauss(random) / 1000000);
-            if (family == Family::zeros && below(random, 3) == 0) keyAt(j, i) = 0;
-            if (family == Family::ladder) keyAt(j, i) = p.q[i] * float(j) / float(1 + p.n / 9);
-        }
-    }
-}
-
-/// Scores that are exactly 0 for row 0 and -gap for the others, but for a little noise.
-void gapScores(Problem& p, Family family, Random& random) {
-    int const far = 60 + int(below(random, 46));
-    std::size_t const d = family == Family::flushedScores ? 8 : 1;
-    p = {.n = p.n, .d = d, .e = p.e, .scale = 1, .q = Floats(d, 1), .k = Floats(p.n * d),
-         .v = p.v,
-         .numerics = &formOf(family == Family::rescaled ? looseExp : careful, random)};
-    for (std::size_t j = 1; j < p.n; ++j) {
-        float const noise = float(below(random, 100)) / 256;
-        if (family == Family::farTail) p.k[j] = (far % 2 == 0 ? gauss(random) : 0) - float(far);
-        if (family == Family::shifted) p.k[j] = 2000 + 2 * float(j);
-        if (family == Family::exactScores) p.k[j] = -float(below(random, 64));
-        if (family == Family::lostWeights) p.k[j] = -17 - noise;
-        if (family == Family::absorbed) p.k[j] = -17 - noise - noise;
-        if (family == Family::rescaled) p.k[j] = float(j) / 4096;
-    }
-    if (family == Family::roundedScores) {
-        p.numerics = &formOf(looseScores, random);
-        for (std::size_t j = 1; j < p.n; ++j) p.k[j] = -1 - std::abs(gauss(random)) * 4;
-    }
-    if (family != Family::flushedScores) return;
-    p = {.n = p.n, .d = d, .e = p.e, .scale = power(120), .q = Floats(d, power(-67)),
-         .k = p.k, .v = p.v};
-    for (std::size_t j = 0; j < p.n; ++j)
-        std::fill_n(p.k.begin() + std::ptrdiff_t(j * d), d, gauss(random) * power(-60));
-}
-
-void strainValues(Problem& p, Family family, Random& random) {
-    for (std::size_t i = 0; i < p.v.size(); ++i) {
-        float& v = p.v[i];
-        if (family == Family::outlier && below(random, 9) == 0) v *= 1000;
-        if (family == Family::zeros && coin(random)) v = 0;
-        if (family == Family::tiny && coin(random)) v *= power(-130);
-        if (family == Family::constant) v = 3;
-        if (family == Family::shifted) v = i < p.v.size() - p.e ? 0 : std::abs(v) + 1;
-        if (family == Family::stagnating) v = i < p.e ? 1 : power(-24) * (1 + power(-8));
-        if (family == Family::farTail) v = i < p.e ? 0 : v * power(90);
-        if (family == Family::few) v = std::abs(v) + 1;
-        if (family == Family::exactScores || family == Family::roundedScores)
-            v = i < p.e ? 0 : std::abs(v) + 1;
-        if (family == Family::lostWeights) v = i < p.e ? 1 : 0;
-        if (family == Family::absorbed) v = i < p.e ? 1 : -1 - std::abs(v);
-        if (family == Family::rescaled) v = 2 - float(i) / float(p.v.size());
-    }
-}
-
-Problem problemOf(Family family, Random& random) {
-    bool const small = family == Family::few || family == Family::absorbed ||
-                       family == Family::exactScores || family == Family::roundedScores ||
-                       family == Family::shifted;
-    std::size_t n = 1 + below(random, small ? 4 : 60);
-    if (below(random, 16) == 0) n *= 5;
-    std::size_t const d = 1 + below(random, 128), e = 1 + below(random, 4);
-    auto p = drawn(random, n, d, e);
-    if (family == Family::constant)
-        p.numerics = &formOf(coin(random) ? careful : looseDivision, random);
-    else if (family == Family::farTail || family >= Family::exactScores)
-        gapScores(p, family, random);
-    else
-        p.numerics = &formOf(below(random, 3) == 0 ? careless : usual, random);
-    strainScores(p, family, random);
-    strainValues(p, family, random);
-    return p;
-}
+using namespace kv::conforming;
 
 TEST(Enclosure, holdsEveryConformingEngine) {
     Random random(1);
@@ -487,6 +38,28 @@ TEST(Enclosure, holdsEveryConformingEngine) {
     EXPECT_EQ(undefined, 0u) << "an enclosure that accepts everything tests nothing";
     std::printf("%zu runs, %zu of %zu components have one accepted float\n", runs, exact,
                 components);
+}
+
+/// The same for each declared precision, and for sums of declared shape.
+TEST(Enclosure, holdsEveryEngineOfEverySemantics) {
+    Random random(12);
+    for (auto const& semantics : everySemantics()) {
+        std::size_t escapes = 0, runs = 0, exact = 0, undefined = 0, components = 0;
+        for (int i = 0; i < 60; ++i) {
+            auto const p = problemFor(semantics.numerics, random);
+            auto const e = enclose(p);
+            for (std::size_t c = 0; c < p.e; ++c) {
+                exact += single(e[c]) ? 1 : 0;
+                undefined += e[c].isUndefined() ? 1 : 0;
+                ++components;
+            }
+            for (int k = 0; k < 8; ++k, ++runs)
+                escapes += accepts(e, Engine(p, randomStyle(random, *p.numerics)).run()) ? 0 : 1;
+        }
+        std::printf("%-42s %zu runs, one answer in %zu of %zu, undefined %zu\n",
+                    semantics.name.c_str(), runs, exact, components, undefined);
+        EXPECT_EQ(escapes, 0u) << semantics.name;
+    }
 }
 
 /// Every engine must return this, bit for bit, and the enclosure must know it.
@@ -686,17 +259,12 @@ TEST(Enclosure, ofAFoldConvictsAConformingEngine) {
 /// An engine in long double declares 64 bits; then nearly all of the radius is the error of the
 /// oracle's own doubles.
 TEST(Enclosure, holdsTheErrorOfItsOwnDoubles) {
-    static constexpr Numerics extended{.significandBits = 64,
-                                       .minExponent = -16382,
-                                       .maxExponent = 16384,
-                                       .scoreRoundings = 1,
-                                       .expUlps = 1,
-                                       .expFlushExponent = -16381,
-                                       .normRoundings = 1,
-                                       .rotation = RotationRounding::asWritten,
-                                       .exponent = ExponentForm::subtracted,
-                                       .merge = PartMerge::weights,
-                                       .parts = 1};
+    static constexpr Numerics extended = [] {
+        auto n = everywhere({64, -16382, 16384}, numericsF32Plain);
+        n.scoreRoundings = n.expUlps = n.normRoundings = 1;
+        n.expFlushExponent = -16381;
+        return n;
+    }();
     Random random(9);
     double most = 0;
     for (int i = 0; i < 1700; ++i) {

@@ -170,6 +170,49 @@ Declaration plainDeclaration() {
     return d;
 }
 
+TEST(Judge, a_law_of_windows_or_of_shared_heads_is_not_reachable_without_them) {
+    auto const make = [] {
+        return oracle::ours("plain").make({plainDeclaration(), Fill::poison});
+    };
+    for (auto const& [law, why] :
+         {std::pair{"window_eq_masked_full", "no layer has a window"},
+          std::pair{"heads_gqa_eq_repeated", "in no layer do groups of heads share a kv head"}}) {
+        auto const result = conformance(make, law).front();
+        EXPECT_EQ(result.outcome, Outcome::notReachable) << law;
+        EXPECT_EQ(result.why, why);
+    }
+}
+
+/// Says what it is, and does nothing.
+class Silent : public AnyEngine {
+   public:
+    explicit Silent(Declaration const& declared) : declared_(declared) {}
+    Declaration const& declaration() const override { return declared_; }
+
+   private:
+    Declaration declared_;
+};
+
+TEST(Judge, paint_that_repeats_within_the_capacity_is_a_blind_spot) {
+    std::size_t const painted = paintedTokens(plainDeclaration());
+    auto const isSaidAt = [&](std::size_t capacity) {
+        auto declared = plainDeclaration();
+        declared.capacity = capacity;
+        declared.verbs = {Verb::observe};
+        CheckOptions options;
+        options.law = "appendKV_length";  // not reachable, so nothing of that length is stored
+        auto const make = [](properties::Setup const& setup) {
+            return std::make_unique<Silent>(setup.declaration);
+        };
+        auto const start = fmt::format("painted rows repeat after {} tokens", painted);
+        return std::ranges::any_of(
+            check({"silent", make, declared}, options).blindSpots,
+            [&](std::string const& spot) { return spot.starts_with(start); });
+    };
+    EXPECT_FALSE(isSaidAt(painted));
+    EXPECT_TRUE(isSaidAt(painted + 1));
+}
+
 TEST(Judge, reach_is_what_this_run_could_have_shown) {
     Candidate plain = oracle::ours("plain");
     plain.fixed = plainDeclaration();
@@ -275,6 +318,10 @@ TEST(Judge, a_trace_never_shrinks_to_a_verb_that_is_not_offered) {
     ASSERT_TRUE(report.violation);
     EXPECT_EQ(report.violation->instrument, Instrument::exact) << report.violation->got;
     for (Step const& step : report.violation->trace.steps) EXPECT_NE(step.verb, Verb::append);
+    // Nor is it tried on the way: what is not offered may be refused, so it would show nothing.
+    for (std::uint64_t seed = 0; seed < 20; ++seed)
+        for (auto const& less : smaller(drawn(prefilling, seed, 50), prefilling))
+            for (Step const& step : less.trace.steps) ASSERT_NE(step.verb, Verb::append);
 }
 
 TEST(Judge, a_refusal_that_is_allowed_is_called_one) {
@@ -298,7 +345,7 @@ TEST(Judge, a_bad_declaration_is_refused_before_anything_is_tried) {
             },
             declared};
         try {
-            checked(candidate, 1);
+            checked(candidate, 0);  // no case is drawn: without a verb that would never end
         } catch (std::invalid_argument const& refused) {
             return std::string(refused.what());
         }

@@ -27,7 +27,8 @@ LayerDeclaration declared() {
             .rotaryDim = 4,
             .cosine = {1, 1, std::cos(1.0f), std::cos(2.0f)},
             .sine = {0, 0, std::sin(1.0f), std::sin(2.0f)},
-            .slopes = {-1, -2, -3, -4}};
+            .slopes = {-1, -2, -3, -4},
+            .numerics = {}};
 }
 
 std::vector<float> sampled(std::size_t count, unsigned seed) {
@@ -104,7 +105,7 @@ TEST(Lift, a_contracted_rotation_holds_both_ways_to_fuse) {
 
 TEST(Lift, another_format_than_f32_is_never_one_float) {
     Numerics numerics = numericsF32;
-    numerics.significandBits = 8;
+    numerics.compute.significandBits = 8;
     auto const layer = layerOf(declared(), numerics);
     auto const got = rotateRow(layer.position, lift(sampled(6, 3), {1, 6}, numerics), 1)[0];
     EXPECT_GT(got[0].radius, 0);

@@ -182,6 +182,17 @@ TEST(Meter, a_probe_has_one_right_float_and_every_engine_returns_it) {
     EXPECT_EQ(oneHot, 1u);
 }
 
+/// Where two slots hold the same value, taking one for the other is no mistake.
+TEST(Meter, no_two_slots_hold_the_same_value) {
+    for (auto const& [name, isExact, input] : judgedInputs(64, 5))
+        for (std::size_t g = 0; g < input.kvHeads; ++g) {
+            std::set<std::vector<float>> values;
+            for (std::size_t slot = 0; slot < input.length + 2; ++slot)
+                values.emplace(input.value(g, slot), input.value(g, slot) + input.dim);
+            EXPECT_EQ(values.size(), input.length + 2) << name << ", kv head " << g;
+        }
+}
+
 /// An accident that no input shows would be accepted by right.
 TEST(Meter, every_accident_changes_an_output_and_no_other_form_does) {
     auto const inputs = judgedInputs(32, 7);

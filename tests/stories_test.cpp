@@ -46,7 +46,8 @@ LayerDeclaration declarationOf(StoryModel const& model) {
             .rotaryDim = model.headDim(),
             .cosine = {model.cosine().begin(), model.cosine().end()},
             .sine = {model.sine().begin(), model.sine().end()},
-            .slopes = {}};
+            .slopes = {},
+            .numerics = {}};
 }
 
 impl::Shape shapeOf(StoryModel const& model) {

@@ -158,6 +158,16 @@ Verdict verdictOn(auto const& law, Shape const& shape) {
     });
 }
 
+TEST(TheoremArena, IsFullRatherThanWrong) {
+    proofs::Arena arena(4);
+    auto const term = [&](char letter) { return leaf(arena, {.letter = letter}); };
+    auto const first = term('a');
+    term('b'), term('c');  // the fourth place is that of the term that was never made
+    EXPECT_THROW(term('d'), std::length_error);
+    EXPECT_EQ(term('a'), first);
+    EXPECT_EQ(arena.size(), 3u);
+}
+
 TEST(TheoremVerdict, NamesTheSmallestTermsThatDiffer) {
     auto const verdict = verdictOn<RotatesTooFar>(appendKV_last_key, shapeOf(0, 0));
     EXPECT_FALSE(verdict.holds);

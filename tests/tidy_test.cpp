@@ -165,8 +165,9 @@ TEST(Tidy, literal_rule_catches_a_power_of_two_of_ours) {
         "auto f = &powerOfTwo;",     "f = powerOfTwo(-10)"};
     std::vector<std::string> const derived{"powerOfTwo(n.flush)", "powerOfTwo(p->flush) / 2",
                                            "powerOfTwo(100)", "x - powerOfTwo(f(x)) - 1"};
-    for (auto const* user : {"spec/interval.hpp", "spec/softmax_bound.hpp",
-                             "spec/softmax_weights.hpp", "tests/enclosure_test.cpp"}) {
+    for (auto const* user : {"spec/interval.hpp", "spec/softmax_exact.hpp",
+                             "spec/softmax_weights.hpp", "spec/summation.hpp",
+                             "tests/conforming.hpp", "tests/enclosure_test.cpp"}) {
         for (auto const& text : negative) EXPECT_EQ(caught(literalRule, user, text), 1u) << text;
         for (auto const& text : derived) EXPECT_EQ(caught(literalRule, user, text), 0u) << text;
         EXPECT_TRUE(house().contains(user) &&

@@ -41,7 +41,8 @@ Declaration fullDeclaration() {
                                          std::numeric_limits<float>::denorm_min()},
                               .sine = {0, 1, std::numeric_limits<float>::max(),
                                        std::numeric_limits<float>::min()},
-                              .slopes = {}};
+                              .slopes = {},
+                              .numerics = {}};
     LayerDeclaration plain{.queryHeads = 2,
                            .kvHeads = 1,
                            .keyDim = 2,
@@ -56,7 +57,8 @@ Declaration fullDeclaration() {
                            .cosine = {},
                            .sine = {},
                            .slopes = {std::bit_cast<float>(0x3f000000u),
-                                      std::bit_cast<float>(0x3e800000u)}};
+                                      std::bit_cast<float>(0x3e800000u)},
+                           .numerics = {}};
     return {.engine = "an engine \"of\" ours\n\u00e9",
             .sequences = 3,
             .capacity = 4,
@@ -169,7 +171,8 @@ std::string const layerText =
     R"("retained":0,"keyStorage":"raw","rotaryLayout":"halfSplit","rotaryDim":2,)"
     R"("cosine":[1.0,0.5],"sine":[0.0,0.25],"slopes":[]})";
 std::string const numericsText =
-    R"({"significandBits":24,"minExponent":-126,"maxExponent":128,"scoreRoundings":6,"expUlps":4,)"
+    R"({"compute":{"significandBits":24,"minExponent":-126,"maxExponent":128},"scoreRoundings":6,)"
+    R"("expUlps":4,)"
     R"("expFlushExponent":-125,"normRoundings":3,"rotation":"asWritten",)"
     R"("exponent":"subtracted","merge":"weights","parts":1})";
 std::string const declarationText =
@@ -354,8 +357,10 @@ TEST(TraceFile, the_text_is_the_documented_one) {
               R"("sequences":3,"capacity":4,"verbs":["fork","shift"],"layers":[{"queryHeads":2,)"
               R"("kvHeads":1,"keyDim":2,"valueDim":4,"scale":1.0,"window":0,"sinks":0,)"
               R"("retained":0,"keyStorage":"rotated","rotaryLayout":"none","rotaryDim":0,)"
-              R"("cosine":[],"sine":[],"slopes":[0.5,0.25]}],"numerics":{"significandBits":24,)"
-              R"("minExponent":-126,"maxExponent":128,"scoreRoundings":6,"expUlps":4,)"
+              R"("cosine":[],"sine":[],"slopes":[0.5,0.25]}],"numerics":{"compute":"f32",)"
+              R"("query":"f32","scores":"f32","weights":"f32","accumulate":"f32","output":"f32",)"
+              R"("rounding":"nearest","subnormals":"flushed","dotBlock":0,"keyBlock":0,)"
+              R"("fmaTerms":0,"fmaBits":0,"scoreRoundings":6,"expUlps":4,)"
               R"("expFlushExponent":-125,"normRoundings":3,"rotation":"asWritten",)"
               R"("exponent":"fused","merge":"logSumExp","parts":16}},"law":"",)"
               R"("values":{"family":"oneHot","seed":9}})"
@@ -493,8 +498,8 @@ TEST(TraceFile, numbers_that_are_none_or_do_not_fit) {
          "t.trace:1: declaration.layers[0].cosine[0] is 1e+39; expected a number within the range "
          "of f32"},
         {header("\"minExponent\":-126", "\"minExponent\":-2147483649"),
-         "t.trace:1: declaration.numerics.minExponent is -2147483649; expected an integer from "
-         "-2147483648 to 2147483647"},
+         "t.trace:1: declaration.numerics.compute.minExponent is -2147483649; expected an integer "
+         "from -2147483648 to 2147483647"},
         {header("\"expUlps\":4", "\"expUlps\":4294967296"),
          "t.trace:1: declaration.numerics.expUlps is 4294967296; expected an integer from 0 to "
          "4294967295"},
@@ -952,17 +957,40 @@ TEST(Contradiction, names_the_fields) {
               "per query head"},
              {[](Declaration& d) { d.layers[1].scale = std::numeric_limits<double>::infinity(); },
               "layers[1].scale is inf; expected a finite number"},
-             {[](Declaration& d) { d.numerics.significandBits = 0; },
-              "numerics.significandBits is 0; expected 1 to 113"},
-             {[](Declaration& d) { d.numerics.minExponent = 128; },
-              "numerics.minExponent is 128 and numerics.maxExponent is 128; expected minExponent "
-              "to be smaller"},
-             {[](Declaration& d) { d.numerics.minExponent = -16383; },
-              "numerics.minExponent is -16383; expected at least -16382"},
-             {[](Declaration& d) { d.numerics.maxExponent = 16385; },
-              "numerics.maxExponent is 16385; expected at most 16384"},
+             {[](Declaration& d) { d.numerics.compute.significandBits = 0; },
+              "numerics.compute.significandBits is 0; expected 1 to 113"},
+             {[](Declaration& d) { d.numerics.output.minExponent = 128; },
+              "numerics.output.minExponent is 128 and numerics.output.maxExponent is 128; expected "
+              "minExponent to be smaller"},
+             {[](Declaration& d) { d.numerics.accumulate.minExponent = -16383; },
+              "numerics.accumulate.minExponent is -16383; expected at least -16382"},
+             {[](Declaration& d) { d.numerics.scores.maxExponent = 16385; },
+              "numerics.scores.maxExponent is 16385; expected at most 16384"},
              {[](Declaration& d) { d.numerics.expFlushExponent = 1; },
               "numerics.expFlushExponent is 1; expected at most 0"},
+             {[](Declaration& d) { d.numerics.compute = precisions::bf16; },
+              "numerics.query has 24 significand bits and numerics.compute has 8; expected at "
+              "most as many, since query is used in it"},
+             {[](Declaration& d) {
+                  d.layers[1].numerics = everywhere(precisions::f16, numericsF32);
+                  d.layers[1].numerics->weights = precisions::f32;
+              },
+              "layers[1].numerics.weights has 24 significand bits and layers[1].numerics.compute "
+              "has 11; expected at most as many, since weights is used in it"},
+             {[](Declaration& d) { d.numerics.fmaTerms = 16; },
+              "numerics.fmaTerms is 16 and numerics.fmaBits is 0; expected both, or both 0"},
+             {[](Declaration& d) { d.numerics.fmaTerms = 8, d.numerics.fmaBits = 114; },
+              "numerics.fmaBits is 114; expected at most 113"},
+             {[](Declaration& d) {
+                  d.numerics.fmaTerms = d.numerics.dotBlock = 16, d.numerics.fmaBits = 23;
+              },
+              "numerics.fmaTerms is 16 and numerics.dotBlock is 16; expected dotBlock to be 0, "
+              "since fmaTerms says how products are added"},
+             {[](Declaration& d) { d.numerics.parts = 0; },
+              "numerics.parts is 0; expected at least 1, which is no part at all"},
+             {[](Declaration& d) { d.numerics.parts = 1; },
+              "numerics.merge is logSumExp and numerics.parts is 1; expected at least 2 parts, or "
+              "weights"},
          }) {
         Declaration declaration = fullDeclaration();
         bad.change(declaration);

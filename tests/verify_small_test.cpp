@@ -46,7 +46,8 @@ std::vector<LayerDeclaration> smallLayers() {
                            .rotaryDim = rotaryDim,
                            .cosine = {},
                            .sine = {},
-                           .slopes = {}};
+                           .slopes = {},
+                           .numerics = {}};
     std::vector<LayerDeclaration> layers(3, layer);
     layers[raw].window = layers[raw].sinks = layers[raw].retained = 0;
     layers[raw].keyDim = rotaryDim;
@@ -55,7 +56,8 @@ std::vector<LayerDeclaration> smallLayers() {
     layers[slanted] = {.queryHeads = 2, .kvHeads = 2, .keyDim = 3, .valueDim = 2, .scale = 1,
                        .window = 0, .sinks = 0, .retained = 0,
                        .keyStorage = KeyStorage::rotated, .rotaryLayout = RotaryLayout::none,
-                       .rotaryDim = 0, .cosine = {}, .sine = {}, .slopes = {-1, -2}};
+                       .rotaryDim = 0, .cosine = {}, .sine = {}, .slopes = {-1, -2},
+                       .numerics = {}};
     return layers;
 }
 
@@ -336,7 +338,8 @@ TEST(VerifySmall, each_layer_has_its_frequencies_and_its_attention_factor) {
     // The factor is held to a few units in the last place.
     for (std::size_t const l : {windowed, raw})
         refuted([&](File& file) {
-            file.attentionFactors[l] *= 1 + std::ldexp(1, -int(numericsF32.significandBits) + 5);
+            int const bits = int(precisions::f32.significandBits);
+            file.attentionFactors[l] *= 1 + std::ldexp(1, 5 - bits);
         });
 }
 
@@ -618,7 +621,7 @@ TEST(VerifySmall, an_interval_as_wide_as_the_data_is_vacuous) {
 TEST(VerifySmall, a_slow_plane_alone_leaves_the_position_open_and_says_so) {
     Recorded r = small().only(windowed);
     auto const& numerics = r.file.declaration.numerics;
-    float const slow = float(std::ldexp(1.0, numerics.minExponent));
+    float const slow = float(std::ldexp(1.0, numerics.compute.minExponent));
     r.tensors["frequencies"].values[1] = slow;
     for (std::size_t u = 0; u < r.file.updates.size(); ++u) {
         auto& names = r.named({u, 0});

@@ -566,11 +566,9 @@ class Recording:
             "capacity": self.model.config.max_position_embeddings,
             "verbs": ["prefill", "append"],
             "layers": [self._declared(self.updates[0][layer]) for layer in self.layers],
-            # numericsF32Plain of spec/numerics.hpp, with the rotation that was found.
-            "numerics": {"significandBits": 24, "minExponent": -126, "maxExponent": 128,
-                         "scoreRoundings": 6, "expUlps": 4, "expFlushExponent": -125,
-                         "normRoundings": 3, "rotation": self.rotation,
-                         # aten/src/ATen/native/cpu/SoftMaxKernel.cpp: subtracts, divides once.
+            # What is left out is conservative. exponent and merge:
+            # aten/src/ATen/native/cpu/SoftMaxKernel.cpp subtracts, divides once.
+            "numerics": {"compute": "f32", "rotation": self.rotation,
                          "exponent": "subtracted", "merge": "weights", "parts": 1},
         }
 

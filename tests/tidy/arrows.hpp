@@ -26,7 +26,8 @@ inline std::vector<Arrows> const& arrows() {
         {"properties", {"spec/"}, {"boost/hana", "rapidcheck", "fmt/"}},
         {"bugs", {"impl/"}, {}},
         {"oracle",
-         {"properties/", "impl/", "bugs/", "spec/numerics.hpp", "spec/minifloat.hpp"},
+         {"properties/", "impl/", "bugs/", "spec/numerics.hpp", "spec/presets.hpp",
+          "spec/minifloat.hpp"},
          {"boost/hana", "rapidcheck", "fmt/", "nlohmann/", "CLI/", "openssl/"},
          true}};
     return table;

@@ -11,7 +11,7 @@ namespace kv::tidy {
 /// Where a number may be a fraction: the declared roundings, the bounds that follow from them, the
 /// values that engines are fed with, and those that the tests of file formats write and read back.
 inline bool mayHoldFractions(std::string_view path) {
-    return path.starts_with("spec/numerics.") || path.starts_with("spec/enclosure.") ||
+    return path.starts_with("spec/conversion.") || path.starts_with("spec/enclosure.") ||
            path.starts_with("properties/values.") || path.starts_with("tests/values.") ||
            path.starts_with("tests/data/");
 }
@@ -20,10 +20,11 @@ inline bool mayHoldFractions(std::string_view path) {
 inline constexpr std::string_view definesPowers = "spec/rounding.hpp";
 
 /// Who may call powerOfTwo, with an exponent that a declaration or a value gives: the bounds of the
-/// enclosure, file by file, and the test that feeds them.
+/// enclosure, file by file, and the tests that feed them.
 inline bool mayCallPowers(std::string_view path) {
-    for (std::string_view user : {"spec/interval.hpp", "spec/softmax_bound.hpp",
-                                  "spec/softmax_weights.hpp", "tests/enclosure_test.cpp"})
+    for (std::string_view user :
+         {"spec/interval.hpp", "spec/softmax_exact.hpp", "spec/softmax_weights.hpp",
+          "spec/summation.hpp", "tests/conforming.hpp", "tests/enclosure_test.cpp"})
         if (path == user) return true;
     return false;
 }

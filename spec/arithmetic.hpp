@@ -1,0 +1,133 @@
+// arithmetic: declare how exactly an engine computes.
+//
+// An engine may add in any order, keep its sums in sixteen bits, or round the weights before they
+// meet the values; all of that is right, if it is what the engine promises. So it promises, field
+// by field, and every bound is derived from the promise. A field that is not known takes the
+// conservative value of numericsF32: it costs width, never a false alarm.
+//
+//     score    = dot(q, k) in `compute`, q rounded to `query`, the score to `scores`
+//     weight   = exp(score - max) in `compute`, rounded to `weights`
+//     output   = sum(weight value) in `accumulate` / sum(weight) in `compute`, rounded to `output`
+//
+// Three levels: formats alone (any order of summation); also how sums are divided into blocks, so
+// that a term meets fewer additions (R3); also the schedule, which can be replayed (replay.hpp).
+// Conversions between formats round to nearest, ties to even (IEEE 754-2019, section 4.3.1).
+//
+// Each field names the rule of rounding.hpp, softmax_weights.hpp or softmax_bound.hpp that reads
+// it. Not said here: what is computed (attention.hpp), presets for real engines (presets.hpp).
+#pragma once
+#include <boost/hana.hpp>
+
+#include <cstdint>
+
+namespace kv {
+
+/// The numbers a format holds: p significant bits, normal from 2^minExponent, below 2^maxExponent.
+struct Precision {
+    BOOST_HANA_DEFINE_STRUCT(Precision, (unsigned, significandBits), (int, minExponent),
+                             (int, maxExponent));
+    friend constexpr bool operator==(Precision const&, Precision const&) = default;
+};
+
+/// IEEE 754-2019, table 3.5; bf16 is the upper half of an f32.
+namespace precisions {
+inline constexpr Precision f64{53, -1022, 1024}, f32{24, -126, 128}, f16{11, -14, 16},
+    bf16{8, -126, 128};
+}
+
+/// Of every product, sum and fused multiply-add. Conversions round to nearest.
+enum class OperationRounding : std::uint8_t {
+    nearest,    ///< u = 2^-p
+    towardZero  ///< or anything else that returns a neighbor, u = 2^(1-p): tensor cores
+};
+
+/// Whether numbers below the normal ones survive.
+enum class Subnormals : std::uint8_t { flushed, kept };
+
+/// How an engine evaluates the rotation of one plane.
+enum class RotationRounding : std::uint8_t {
+    asWritten,  ///< two products and one sum, each rounded: keys are compared bit for bit
+    contracted  ///< may fuse a product into the sum: keys are compared with an interval
+};
+
+/// How an engine computes the exponential of a score s below the maximum m.
+enum class ExponentForm : std::uint8_t {
+    subtracted,  ///< exp(s - m): the exponent of the largest score is 0
+    fused        ///< exp2(fma(s, log2(e), -(m log2(e)))): rounding the product m log2(e) stays
+};
+
+/// How an engine joins the means of parts of the keys (split KV, ring attention).
+enum class PartMerge : std::uint8_t {
+    weights,   ///< as (m, l, acc): sums that are normalised once, at the end; or no parts at all
+    logSumExp  ///< as (mean, m + log l): each part is normalised, then weighed by its log-sum-exp
+};
+
+/// How an engine computes. Counts are of elements, roundings or units in the last place.
+struct Numerics {
+    BOOST_HANA_DEFINE_STRUCT(
+        Numerics,
+        (Precision, compute),             // of all that no other field names (R1)
+        (Precision, query),               // a query is rounded to it before its products (R6)
+        (Precision, scores),              // a finished score is rounded to it (R6)
+        (Precision, weights),             // a weight, before it meets a value (R14)
+        (Precision, accumulate),          // sums of weighted values (R13)
+        (Precision, output),              // what is handed out (R16)
+        (OperationRounding, rounding),    // towardZero: twice the unit, nothing is absorbed (R1)
+        (Subnormals, subnormals),         // flushed: results below the normal ones may be 0 (R1)
+        (unsigned, dotBlock),             // terms of a dot product are added in blocks of so many,
+                                          // or in so many lanes; 0: in any order (R3)
+        (unsigned, keyBlock),             // keys are met in blocks of so many: the running maximum
+                                          // moves once a block; 0: in any order (R3, R10)
+        (unsigned, fmaTerms),             // exact products that one tensor-core operation adds to
+                                          // its accumulator; 0: none is used (R3b)
+        (unsigned, fmaBits),              // fraction bits to which it aligns and truncates (R3b)
+        (unsigned, scoreRoundings),       // roundings of a score besides its dot product (R6)
+        (unsigned, expUlps),              // error of exp in units of the last place (R10)
+        (int, expFlushExponent),          // exp below 2^this may be flushed to zero (R10)
+        (unsigned, normRoundings),        // roundings of the final division (R15)
+        (RotationRounding, rotation),     //
+        (ExponentForm, exponent),         // fused: a largest score other than 0 is inexact (R8)
+        (PartMerge, merge),               // logSumExp: a mean over several keys is inexact (R9)
+        (unsigned, parts));               // most parts of the keys that are merged (R3, R9)
+    friend constexpr bool operator==(Numerics const&, Numerics const&) = default;
+};
+
+/// The same precision at every place.
+constexpr Numerics everywhere(Precision const& p, Numerics n) {
+    n.compute = n.query = n.scores = n.weights = n.accumulate = n.output = p;
+    return n;
+}
+
+/// The least that an engine of f32 may promise. 4 ulp covers each exp variant measured so far. An
+/// engine that knows more about itself may declare it, and is held to it.
+inline constexpr Numerics numericsF32{.compute = precisions::f32,
+                                      .query = precisions::f32,
+                                      .scores = precisions::f32,
+                                      .weights = precisions::f32,
+                                      .accumulate = precisions::f32,
+                                      .output = precisions::f32,
+                                      .rounding = OperationRounding::nearest,
+                                      .subnormals = Subnormals::flushed,
+                                      .dotBlock = 0,
+                                      .keyBlock = 0,
+                                      .fmaTerms = 0,
+                                      .fmaBits = 0,
+                                      .scoreRoundings = 6,
+                                      .expUlps = 4,
+                                      .expFlushExponent = -125,
+                                      .normRoundings = 3,
+                                      .rotation = RotationRounding::asWritten,
+                                      .exponent = ExponentForm::fused,
+                                      .merge = PartMerge::logSumExp,
+                                      .parts = 16};
+
+/// The same for an engine that computes exp(s - m) and normalises once.
+inline constexpr Numerics numericsF32Plain = [] {
+    Numerics n = numericsF32;
+    n.exponent = ExponentForm::subtracted;
+    n.merge = PartMerge::weights;
+    n.parts = 1;
+    return n;
+}();
+
+}  // namespace kv

@@ -1,0 +1,68 @@
+// summation: bound a sum whose order is the engine's own business.
+//
+// A sum of n terms can be computed in as many ways as there are trees over its terms. A bound has
+// to hold for each of them, or for those that the declaration leaves.
+//
+//     R2   |fl(sum x) - sum x| <= min((n-1) u S, sum min(|x|, u S)) (1 + gamma),  S = sum |x|
+//     R3   |fl(sum x) - sum x| <= gamma_h S, where no term meets more than h additions; R3b too
+//     R5   no error at all if each x is a multiple of 2^g and S <= 2^(g+p); under R3b 2^(g+F-1)
+//
+// The first part of R2 is Higham 2002, section 4.2, in the sharper form of Rump, BIT 2012. The
+// second holds because round to nearest errs by at most the smaller operand: call a term large if
+// it is at least u S. A node that joins two subtrees with large terms errs by at most u S, and
+// there are fewer such nodes than large terms; a subtree of small terms only is swallowed once, by
+// at most its own sum. The factor pays for partial sums that were rounded before. Toward zero,
+// gamma_{n-1} S is left of it. R3: Higham 2002, section 4.2. R5 holds since every partial sum is
+// again such a multiple, hence a number of p bits; it needs no rounding mode.
+//
+// Not said here: how weights come about (softmax_weights.hpp).
+#pragma once
+#include "rounding.hpp"
+
+namespace kv {
+
+/// R5: terms on a common grid. Terms that are 0 lie on every grid.
+class Grid {
+   public:
+    constexpr void add(double x) {
+        if (x == 0) return;
+        auto const b = bitsOf(x);
+        lowest_ = std::min(lowest_, b.lowest);
+        absolute_ += x < 0 ? -x : x;
+    }
+    constexpr bool isEmpty() const { return lowest_ == none; }
+    /// Exponent of the spacing; only if not empty.
+    constexpr int spacing() const { return lowest_; }
+    /// Whether every partial sum, also of the terms divided by 2^shift, is held without error.
+    constexpr bool isExact(Rounding const& r, int shift = 0) const {
+        return isEmpty() || (lowest_ - shift >= r.minExponent && !r.overflows(absolute_) &&
+                             absolute_ <= powerOfTwo(lowest_ + r.sumBits));
+    }
+
+   private:
+    static constexpr int none = std::numeric_limits<int>::max();
+    int lowest_ = none;
+    double absolute_ = 0;
+};
+
+/// R2, R3, R3b: bound of the rounding error of a sum of n terms, magnitude(i) = |x_i|, when each
+/// term and partial sum may have been rounded `before` times for other reasons. Adding a zero is
+/// exact, so in any order only the other terms count. Flushing is not included.
+template <class Magnitude>
+constexpr double sumError(Rounding const& r, std::size_t n, Magnitude magnitude, double before) {
+    double total = 0, count = 0, capped = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        total += magnitude(i);
+        count += magnitude(i) > 0 ? 1 : 0;
+    }
+    if (count < 2 && r.terms == 0) return 0;
+    if (total == 0) return 0;
+    double const shaped = r.shaped(static_cast<double>(n)) * total;
+    double const grown = 1 + r.gamma(2 * (count + before));
+    if (r.terms > 0) return grown * shaped;
+    if (!r.isNearest) return grown * std::min(shaped, r.gamma(count - 1) * total);
+    for (std::size_t i = 0; i < n; ++i) capped += std::min(magnitude(i), r.unit * total);
+    return grown * std::min({shaped, (count - 1) * r.unit * total, capped});
+}
+
+}  // namespace kv

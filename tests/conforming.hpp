@@ -1,0 +1,663 @@
+// conforming: engines in miniature that compute one attention as their declaration allows.
+//
+// What a declaration allows is a set of programs. This is a random member of it: any order of
+// summation, scale put anywhere, blocks, parts, merges, fused operations, flushed subnormals, an
+// exponential at the end of its promise. Each operation is done in double and rounded once to the
+// declared precision. All that the enclosure may rely on is what these programs have in common.
+#pragma once
+#include "spec/enclosure.hpp"
+#include "spec/presets.hpp"
+
+#include <numbers>
+#include <numeric>
+#include <random>
+
+namespace kv::conforming {
+
+using Random = std::mt19937_64;
+using Floats = std::vector<float>;
+
+inline std::size_t below(Random& random, std::size_t n) { return random() % n; }
+inline bool coin(Random& random) { return below(random, 2) == 0; }
+
+/// The same promises under every form of the exponential and of the merge.
+struct Forms {
+    Numerics plain, fused, merged, both;
+};
+constexpr Forms formsOf(Numerics n) {
+    Forms forms{n, n, n, n};
+    forms.fused.exponent = forms.both.exponent = ExponentForm::fused;
+    forms.merged.merge = forms.both.merge = PartMerge::logSumExp;
+    forms.merged.parts = forms.both.parts = 5;
+    return forms;
+}
+struct Promise {
+    unsigned scoreRoundings, expUlps;
+    int expFlushExponent;
+    unsigned normRoundings;
+};
+constexpr Forms promised(Promise const& promise) {
+    Numerics n = numericsF32Plain;
+    n.scoreRoundings = promise.scoreRoundings;
+    n.expUlps = promise.expUlps;
+    n.expFlushExponent = promise.expFlushExponent;
+    n.normRoundings = promise.normRoundings;
+    return formsOf(n);
+}
+/// An engine that promises the usual, one that promises little and uses all of it, one whose scores
+/// are exact, one whose exponential alone is loose, one whose scores alone are, one whose division
+/// alone is.
+inline constexpr Forms usual = formsOf(numericsF32Plain);
+inline constexpr Forms careless = promised({100, 64, -20, 100});
+inline constexpr Forms careful = promised({0, 1, -125, 3});
+inline constexpr Forms looseExp = promised({0, 64, -125, 3});
+inline constexpr Forms looseScores = promised({100, 4, -125, 3});
+inline constexpr Forms looseDivision = promised({0, 1, -125, 1000});
+
+/// What the cubic exponential may err: r^4 / 24 with r = ln 2 / 2, in units of 2^-23, rounded up.
+inline constexpr unsigned cubicUlps = 8192;
+
+/// Engines that keep fewer bits, know how they add, or truncate. Names are those of the report.
+struct Semantics {
+    std::string name;
+    Numerics numerics;
+};
+inline Numerics stages(Precision const& weights, Precision const& accumulate,
+                       Precision const& output) {
+    Numerics n = numericsF32Plain;
+    n.weights = weights;
+    n.accumulate = accumulate;
+    n.output = output;
+    return n;
+}
+inline Numerics with(Numerics n, void (*change)(Numerics&)) {
+    change(n);
+    return n;
+}
+inline std::vector<Semantics> const& everySemantics() {
+    using namespace precisions;
+    auto const blocks = [](Numerics& n) { n.dotBlock = 8, n.keyBlock = 16; };
+    auto const toZero = [](Numerics& n) { n.rounding = OperationRounding::towardZero; };
+    auto const core = [](Numerics& n) { n.fmaTerms = 8, n.fmaBits = 23; };
+    auto const coarse = [](Numerics& n) { n.fmaTerms = 4, n.fmaBits = 13; };
+    auto const parts = [](Numerics& n) { n.keyBlock = 4, n.parts = 3; };
+    auto const cubic = [](Numerics& n) { n.expUlps = cubicUlps; };
+    auto const scores = [](Numerics& n) { n.scores = f16; };
+    auto const query = [](Numerics& n) { n.query = bf16; };
+    auto const kept = [](Numerics& n) { n.subnormals = Subnormals::kept; };
+    auto const sixteen = stages(bf16, f32, bf16);
+    static std::vector<Semantics> const all = [&] {
+        std::vector<Semantics> these{
+        {"f32, all conservative", numericsF32},
+        {"f32", numericsF32Plain},
+        {"f32 in blocks", with(numericsF32Plain, blocks)},
+        {"f32 in blocks and parts", with(numericsF32Plain, parts)},
+        {"f32 toward zero", with(numericsF32Plain, toZero)},
+        {"f32 by tensor cores, 23 bits", with(numericsF32Plain, core)},
+        {"f32 by tensor cores, 13 bits", with(numericsF32Plain, coarse)},
+        {"f32, cubic exp", with(numericsF32Plain, cubic)},
+        {"f32, scores f16", with(numericsF32Plain, scores)},
+        {"f32, query bf16", with(numericsF32Plain, query)},
+        {"f32, values in f16", stages(f32, f16, f32)},
+        {"weights and output f16", stages(f16, f32, f16)},
+        {"weights and output bf16", sixteen},
+        {"weights and output bf16, in blocks", with(sixteen, blocks)},
+        {"weights and output bf16, by tensor cores", with(sixteen, core)},
+        {"all f16", with(everywhere(f16, numericsF32Plain), kept)},
+        {"all bf16, fused and merged", everywhere(bf16, numericsF32)}};
+        for (auto const& preset : everyPreset)
+            these.push_back({std::string(preset.name), preset.numerics});
+        return these;
+    }();
+    return all;
+}
+
+/// One query over n rows: q[d], k[n][d], v[n][e].
+struct Problem {
+    std::size_t n, d, e;
+    float scale;
+    Floats q, k, v;
+    Numerics const* numerics = &numericsF32Plain;
+};
+
+enum class Order { forward, backward, shuffled, tree, lanes, tensorCore };
+enum class Scale { after, onQuery, onKey, onBoth };
+enum class Exp { exact, base2, worst, fused, cubic };
+enum class Form { twoPass, perKey, perBlock, split, merged };
+enum class Division { after, first, reciprocal };
+
+struct Style {
+    Order order = Order::forward;
+    Scale scale = Scale::after;
+    Exp exp = Exp::exact;
+    Form form = Form::twoPass;
+    Division division = Division::after;
+    std::size_t block = 1;
+    std::size_t lanes = 8;
+    bool fuses = false;
+    bool flushes = false;
+    bool rises = false;  ///< the worst engine errs upwards where the value is positive
+    bool addsRounded = false;  ///< the denominator adds the weights as they meet the values
+    std::uint64_t seed = 0;
+};
+
+/// A number that an engine of this precision has computed exactly, as it keeps it.
+class Keeps {
+   public:
+    Keeps(Precision const& p, OperationRounding rounding, bool flushes)
+        : p_(p), isNearest_(rounding == OperationRounding::nearest), flushes_(flushes) {}
+    float operator()(double x) const {
+        if (flushes_ && std::abs(x) < powerOfTwo(p_.minExponent)) return 0;
+        if (isNearest_ && p_ == precisions::f32) return static_cast<float>(x);
+        return static_cast<float>(isNearest_ || x == 0 || !std::isfinite(x)
+                                      ? nearest(p_, x)
+                                      : std::trunc(x / lastPlace(p_, x)) * lastPlace(p_, x));
+    }
+    float read(float x) const {
+        return flushes_ && std::abs(x) < powerOfTwo(p_.minExponent) ? 0 : x;
+    }
+    Keeps truncating() const { return {p_, OperationRounding::towardZero, flushes_}; }
+    /// The next number of this precision on the way to `end`.
+    float next(float x, float end) const {
+        double const step = lastPlace(p_, x), less = x - std::copysign(step / 2, x);
+        bool const shrinks = std::abs(end) < std::abs(x) || std::signbit(end) != std::signbit(x);
+        if (!shrinks) return static_cast<float>(x + std::copysign(step, x));
+        return static_cast<float>(nearest(p_, less) == less ? less : x - std::copysign(step, x));
+    }
+
+   private:
+    Precision p_;
+    bool isNearest_, flushes_;
+};
+
+/// Scores, weights and sums of one engine, each rounded as it declares.
+class Engine {
+   public:
+    Engine(Problem const& p, Style const& s)
+        : p_(p),
+          s_(s),
+          n_(*p.numerics),
+          f(n_.compute, n_.rounding, s.flushes),
+          acc(n_.accumulate, n_.rounding, s.flushes),
+          toScore_(n_.scores, OperationRounding::nearest, s.flushes),
+          toWeight_(n_.weights, OperationRounding::nearest, s.flushes),
+          random_(s.seed) {}
+
+    Floats run() {
+        for (std::size_t j = 0; j < p_.n; ++j)
+            scores_.push_back(toScore_(moved(score(j), value(j, 0), n_.scoreRoundings)));
+        auto y = s_.form == Form::twoPass ? twoPass() : onePass();
+        if (s_.form != Form::merged && bitsOf(total_).lowest != bitsOf(total_).highest)
+            for (auto& x : y) x = moved(x, 1, n_.normRoundings);
+        Keeps const out(n_.output, OperationRounding::nearest, s_.flushes);
+        for (auto& x : y) x = out(x);
+        return y;
+    }
+
+   private:
+    Floats onePass() {
+        std::vector<std::size_t> rows(p_.n);
+        std::iota(rows.begin(), rows.end(), std::size_t{0});
+        if (s_.order == Order::shuffled) std::shuffle(rows.begin(), rows.end(), random_);
+        if (s_.order == Order::backward) std::reverse(rows.begin(), rows.end());
+        if (s_.form == Form::merged) return merged(rows, n_.parts).sums;
+        std::size_t const parts = n_.keyBlock > 0 ? n_.parts : rows.size();
+        auto const part = s_.form == Form::split ? tree(rows, parts) : online(rows);
+        total_ = part.total;
+        return tabulated([&](std::size_t c) { return divided(part.sums[c], part.total); });
+    }
+    struct Part {
+        float top = -std::numeric_limits<float>::infinity();
+        float total = 0;
+        Floats sums;
+    };
+    float mul(float a, float b) const { return mulIn(f, a, b); }
+    float add(float a, float b) const { return addIn(f, a, b); }
+    /// Operands are flushed too.
+    static float mulIn(Keeps const& in, float a, float b) {
+        return in(double(in.read(a)) * double(in.read(b)));
+    }
+    static float addIn(Keeps const& in, float a, float b) {
+        return in(double(in.read(a)) + double(in.read(b)));
+    }
+    float mulAdd(Keeps const& in, float a, float b, float c) const {
+        if (!s_.fuses) return addIn(in, mulIn(in, a, b), c);
+        return in(std::fma(double(in.read(a)), double(in.read(b)), double(in.read(c))));
+    }
+    template <class F>
+    Floats tabulated(F value) const {
+        Floats y(p_.e);
+        for (std::size_t c = 0; c < p_.e; ++c) y[c] = value(c);
+        return y;
+    }
+
+    /// The worst engine uses up what it declared and does not need: one step is up to 2 u.
+    float moved(float x, float push, unsigned roundings) const {
+        if (s_.exp != Exp::worst) return x;
+        float const end = std::copysign(std::numeric_limits<float>::infinity(),
+                                        (push > 0) == s_.rises ? 1.f : -1.f);
+        for (unsigned i = 8; i + 1 < roundings && isNormal(x); i += 2) x = f.next(x, end);
+        return x;
+    }
+    bool isNormal(float x) const {
+        return std::isfinite(x) && std::abs(x) >= powerOfTwo(n_.compute.minExponent);
+    }
+    /// The weight of a score, or of an earlier maximum, below a maximum.
+    float expBelow(float s, float top, float push) const {
+        if (s_.exp != Exp::fused) return exp(add(s, -top), push);
+        constexpr float c = std::numbers::log2e_v<float>;
+        return f(std::exp2(double(f(std::fma(double(s), double(f(c)), -double(mul(top, f(c))))))));
+    }
+    float exp(float x, float push) const {
+        if (s_.exp == Exp::base2)
+            return f(std::exp2(double(mul(x, f(std::numbers::log2e_v<float>)))));
+        if (s_.exp == Exp::cubic) return cubic(x);
+        float y = f(std::exp(double(x)));
+        if (s_.flushes && y < powerOfTwo(n_.expFlushExponent)) return 0;
+        if (s_.exp != Exp::worst || x == 0 || y == 0) return y;
+        float const end = (push > 0) == s_.rises ? 2 * y : 0;
+        for (unsigned i = 1; i < n_.expUlps && isNormal(y); ++i) y = f.next(y, end);
+        return y;
+    }
+
+    /// 2^i times the cubic Taylor polynomial of exp on [-ln 2 / 2, ln 2 / 2].
+    float cubic(float x) const {
+        double const i = std::nearbyint(double(x) * std::numbers::log2e);
+        double const r = double(x) - i * std::numbers::ln2;
+        return f(std::ldexp(1 + r * (1 + r / 2 * (1 + r / 3)), std::max(int(i), -1000)));
+    }
+
+    /// a[0] b[0] + a[1] b[1] + ... in the order of this engine.
+    float sumOf(Keeps const& in, Floats a, Floats b) {
+        std::size_t const n = a.size();
+        if (s_.order == Order::backward || s_.order == Order::shuffled) {
+            std::vector<std::size_t> at(n);
+            std::iota(at.rbegin(), at.rend(), std::size_t{0});
+            if (s_.order == Order::shuffled) std::shuffle(at.begin(), at.end(), random_);
+            Floats x(n), y(n);
+            for (std::size_t i = 0; i < n; ++i) x[i] = a[at[i]], y[i] = b[at[i]];
+            a = x, b = y;
+        }
+        if (s_.order == Order::tree) return treeOf(in, a, b, 0, n);
+        if (s_.order == Order::lanes) return lanesOf(in, a, b);
+        if (s_.order == Order::tensorCore) return byTensorCore(in, a, b, 0);
+        float sum = 0;
+        for (std::size_t i = 0; i < n; ++i) sum = mulAdd(in, a[i], b[i], sum);
+        return sum;
+    }
+    float treeOf(Keeps const& in, Floats const& a, Floats const& b, std::size_t begin,
+                 std::size_t end) {
+        if (end - begin == 1) return mulIn(in, a[begin], b[begin]);
+        std::size_t const middle = begin + 1 + below(random_, end - begin - 1);
+        return addIn(in, treeOf(in, a, b, begin, middle), treeOf(in, a, b, middle, end));
+    }
+    float lanesOf(Keeps const& in, Floats const& a, Floats const& b) {
+        Floats lanes(s_.lanes);
+        for (std::size_t i = 0; i < a.size(); ++i)
+            lanes[i % s_.lanes] = mulAdd(in, a[i], b[i], lanes[i % s_.lanes]);
+        float sum = lanes[0];
+        for (std::size_t i = 1; i < s_.lanes; ++i) sum = addIn(in, sum, lanes[i]);
+        return sum;
+    }
+    /// fmaTerms exact products and the accumulator are aligned to the largest exponent among them,
+    /// and what is below the last of fmaBits fraction bits is cut off.
+    float byTensorCore(Keeps const& in, Floats const& a, Floats const& b, float sum) {
+        for (std::size_t begin = 0; begin < a.size(); begin += n_.fmaTerms) {
+            std::size_t const end = std::min<std::size_t>(a.size(), begin + n_.fmaTerms);
+            std::vector<double> terms{double(sum)};
+            for (std::size_t i = begin; i < end; ++i)
+                terms.push_back(double(in.read(a[i])) * double(in.read(b[i])));
+            double largest = 0, total = 0;
+            for (double const x : terms) largest = std::max(largest, std::abs(x));
+            if (largest == 0) continue;
+            double const place = lastPlace({n_.fmaBits + 1, -1022, 1024}, largest);
+            for (double const x : terms)
+                total += s_.rises ? std::floor(x / place) : std::trunc(x / place);
+            sum = in.truncating()(total * place);
+        }
+        return sum;
+    }
+
+    float score(std::size_t j) {
+        Floats q = p_.q;
+        Keeps const toQuery(n_.query, OperationRounding::nearest, s_.flushes);
+        for (auto& x : q) x = toQuery(x);
+        Floats k(p_.k.begin() + std::ptrdiff_t(j * p_.d),
+                           p_.k.begin() + std::ptrdiff_t((j + 1) * p_.d));
+        float const root = f(std::sqrt(double(p_.scale)));
+        float const scale = f(double(p_.scale));
+        for (auto& x : q) {
+            if (s_.scale == Scale::onQuery) x = mul(x, scale);
+            if (s_.scale == Scale::onBoth) x = mul(x, root);
+        }
+        for (auto& x : k) {
+            if (s_.scale == Scale::onKey) x = mul(x, scale);
+            if (s_.scale == Scale::onBoth) x = mul(x, root);
+        }
+        float const sum = sumOf(f, q, k);
+        return s_.scale == Scale::after ? mul(sum, scale) : sum;
+    }
+    float value(std::size_t j, std::size_t c) const { return p_.v[j * p_.e + c]; }
+
+    Floats twoPass() {
+        float const top = *std::max_element(scores_.begin(), scores_.end());
+        Floats weights;
+        for (std::size_t j = 0; j < p_.n; ++j)
+            weights.push_back(expBelow(scores_[j], top, value(j, 0)));
+        if (s_.addsRounded)
+            for (auto& w : weights) w = toWeight_(w);
+        float const total = total_ = sumOf(f, weights, Floats(p_.n, 1));
+        if (s_.division == Division::first)
+            for (auto& w : weights) w = f(double(w) / double(total));
+        for (auto& w : weights) w = toWeight_(w);
+        return tabulated([&](std::size_t c) {
+            Floats column;
+            for (std::size_t j = 0; j < p_.n; ++j) column.push_back(value(j, c));
+            float const sum = sumOf(acc, weights, column);
+            if (s_.division == Division::first) return sum;
+            return divided(sum, total);
+        });
+    }
+
+    float divided(float sum, float total) const {
+        return s_.division == Division::reciprocal ? mul(sum, f(1 / double(total)))
+                                                   : f(double(sum) / double(total));
+    }
+    void rescale(Part& part, float top) const {
+        float const factor =
+            part.total == 0 ? 0 : expBelow(part.top, top, part.sums.empty() ? 0 : part.sums[0]);
+        part.total = mul(part.total, factor);
+        for (auto& sum : part.sums) sum = mulIn(acc, sum, factor);
+        part.top = top;
+    }
+    /// Blocks of s_.block rows; a block of one is the online softmax per key.
+    Part online(std::vector<std::size_t> const& rows) {
+        Part part{.sums = Floats(p_.e, 0)};
+        std::size_t const own = s_.form == Form::perBlock ? s_.block : 1;
+        std::size_t const block = n_.keyBlock > 0 ? n_.keyBlock : own;
+        for (std::size_t begin = 0; begin < rows.size(); begin += block) {
+            std::size_t const end = std::min(rows.size(), begin + block);
+            float top = part.top;
+            for (std::size_t i = begin; i < end; ++i) top = std::max(top, scores_[rows[i]]);
+            if (top != part.top) rescale(part, top);
+            addBlock(part, {rows.begin() + std::ptrdiff_t(begin),
+                            rows.begin() + std::ptrdiff_t(end)});
+        }
+        return part;
+    }
+    /// One by one; or on their own first, where blocks are declared.
+    void addBlock(Part& part, std::vector<std::size_t> const& rows) {
+        Floats weights, met;
+        for (std::size_t const j : rows) {
+            weights.push_back(expBelow(scores_[j], part.top, value(j, 0)));
+            met.push_back(toWeight_(weights.back()));
+            if (s_.addsRounded) weights.back() = met.back();
+        }
+        Floats const ones(rows.size(), 1);
+        bool const isOneByOne = n_.keyBlock == 0 && n_.fmaTerms == 0;
+        if (n_.fmaTerms > 0) part.total = byTensorCore(f, weights, ones, part.total);
+        else if (!isOneByOne) part.total = add(part.total, sumOf(f, weights, ones));
+        else
+            for (float const w : weights) part.total = add(part.total, w);
+        for (std::size_t c = 0; c < p_.e; ++c) {
+            Floats column;
+            for (std::size_t const j : rows) column.push_back(value(j, c));
+            float& sum = part.sums[c];
+            if (n_.fmaTerms > 0) sum = byTensorCore(acc, met, column, sum);
+            else if (!isOneByOne) sum = addIn(acc, sum, sumOf(acc, met, column));
+            else
+                for (std::size_t i = 0; i < rows.size(); ++i)
+                    sum = mulAdd(acc, met[i], column[i], sum);
+        }
+    }
+    /// Parts of at most s_.block rows, merged as (m, l, acc) in a random tree.
+    Part tree(std::vector<std::size_t> const& rows, std::size_t parts) {
+        if (rows.size() <= s_.block || parts < 2) return online(rows);
+        auto const middle = std::ptrdiff_t(1 + below(random_, rows.size() - 1));
+        std::size_t const left = 1 + below(random_, parts - 1);
+        Part a = tree({rows.begin(), rows.begin() + middle}, left);
+        Part b = tree({rows.begin() + middle, rows.end()}, parts - left);
+        float const top = std::max(a.top, b.top);
+        rescale(a, top), rescale(b, top);
+        a.total = add(a.total, b.total);
+        for (std::size_t c = 0; c < p_.e; ++c) a.sums[c] = addIn(acc, a.sums[c], b.sums[c]);
+        return a;
+    }
+
+    float log(float x, float push) const {
+        float y = f(std::log(double(x)));
+        if (s_.exp != Exp::worst || x == 1) return y;
+        float const end = std::copysign(std::numeric_limits<float>::infinity(),
+                                        (push > 0) == s_.rises ? 1.f : -1.f);
+        for (unsigned i = 1; i < n_.expUlps && isNormal(y); ++i) y = f.next(y, end);
+        return y;
+    }
+    /// At most `parts` means, each with its log-sum-exp in `top`, merged in a random tree.
+    Part merged(std::vector<std::size_t> const& rows, std::size_t parts) {
+        if (parts < 2 || rows.size() < 2 || below(random_, 8) == 0) {
+            Part part = online(rows);
+            for (auto& sum : part.sums)
+                sum = moved(divided(sum, part.total), 1, part.total == 1 ? 0 : n_.normRoundings);
+            part.top = add(part.top, log(part.total, part.sums[0]));
+            return part;
+        }
+        auto const middle = std::ptrdiff_t(1 + below(random_, rows.size() - 1));
+        std::size_t const left = 1 + below(random_, parts - 1);
+        Part a = merged({rows.begin(), rows.begin() + middle}, left);
+        Part b = merged({rows.begin() + middle, rows.end()}, parts - left);
+        float const top = std::max(a.top, b.top);
+        float x = expBelow(a.top, top, a.sums[0]), y = expBelow(b.top, top, b.sums[0]);
+        float const total = add(x, y), all = add(top, log(total, a.sums[0]));
+        if (s_.block % 3 == 0) x = expBelow(a.top, all, 1), y = expBelow(b.top, all, 1);
+        for (std::size_t c = 0; c < p_.e; ++c) {
+            a.sums[c] = mulAdd(acc, x, a.sums[c], mulIn(acc, y, b.sums[c]));
+            if (s_.block % 3 == 1) a.sums[c] = f(double(a.sums[c]) / double(total));
+            if (s_.block % 3 == 2) a.sums[c] = mul(a.sums[c], f(1 / double(total)));
+            if (s_.block % 3 != 0 && total != 1) a.sums[c] = moved(a.sums[c], 1, n_.normRoundings);
+        }
+        a.top = all;
+        return a;
+    }
+
+    Problem const& p_;
+    Style const& s_;
+    Numerics const& n_;
+    Keeps f, acc;  // of scores, weights and their sum; of sums of weighted values
+    Keeps toScore_, toWeight_;
+    Random random_;
+    Floats scores_;
+    float total_ = 0;  // dividing by a power of two is exact, however carelessly it is done
+};
+
+template <class T>
+T oneOf(Random& random, std::initializer_list<T> these) {
+    return these.begin()[below(random, these.size())];
+}
+
+/// Any way of computing that these numerics allow.
+inline Style randomStyle(Random& random, Numerics const& n) {
+    Style style{
+        .order = oneOf(random, {Order::forward, Order::backward, Order::shuffled, Order::tree,
+                                Order::lanes}),
+        .scale = oneOf(random, {Scale::after, Scale::onQuery, Scale::onKey, Scale::onBoth}),
+        .exp = oneOf(random, {Exp::exact, Exp::base2, Exp::worst}),
+        .form = oneOf(random, {Form::twoPass, Form::perKey, Form::perBlock, Form::split}),
+        .division = oneOf(random, {Division::after, Division::first, Division::reciprocal}),
+        .block = 1 + below(random, 20),
+        .lanes = n.dotBlock > 0 ? n.dotBlock : 1 + below(random, 16),
+        .fuses = coin(random),
+        .flushes = n.subnormals == Subnormals::flushed && coin(random),
+        .rises = coin(random),
+        .addsRounded = coin(random),
+        .seed = random()};
+    if (n.expUlps >= cubicUlps && coin(random)) style.exp = Exp::cubic;
+    if (n.exponent == ExponentForm::fused && coin(random)) style.exp = Exp::fused;
+    if (n.keyBlock > 0 || n.fmaTerms > 0)
+        style.form = n.parts > 1 && coin(random) ? Form::split : Form::perBlock;
+    if (n.merge == PartMerge::logSumExp && coin(random)) style.form = Form::merged;
+    if (n.dotBlock > 0) style.order = Order::lanes;
+    if (n.fmaTerms > 0) style.order = Order::tensorCore;
+    return style;
+}
+
+/// The text of attention.hpp for one head, in any scalar. `lift` makes a scalar of a float.
+template <class S, class Lift>
+Seq<S, Dyn> attend(Problem const& p, Lift lift) {
+    auto const lifted = [&](Floats const& x, std::size_t at, std::size_t n) {
+        return tabulate(Dyn{n}, [&](std::size_t i) { return lift(x[at + i]); });
+    };
+    auto const q = lifted(p.q, 0, p.d);
+    auto const values =
+        tabulate(Dyn{p.n}, [&](std::size_t j) { return lifted(p.v, j * p.e, p.e); });
+    auto const scores = tabulate(Dyn{p.n}, [&](std::size_t j) {
+        return Reduce<S>::dot(q, lifted(p.k, j * p.d, p.d)) * lift(p.scale);
+    });
+    return Reduce<S>::softmaxMean(
+        p.n, [&](std::size_t j) { return scores[j]; },
+        [&](std::size_t j) -> auto const& { return values[j]; });
+}
+inline Seq<Enclosure, Dyn> enclose(Problem const& p) {
+    return attend<Enclosure>(p, [&](float x) { return exactly(x, *p.numerics); });
+}
+inline bool accepts(Seq<Enclosure, Dyn> const& e, Floats const& y) {
+    for (std::size_t c = 0; c < y.size(); ++c)
+        if (!Agreement<float, Enclosure>::holds(y[c], e[c])) return false;
+    return true;
+}
+
+// What the rows look like. Each family strains one rule.
+enum class Family {
+    normal, largeLogits, cancelling, outlier, nearTie, zeros, tiny, ladder, stagnating, farTail,
+    few, exactScores, lostWeights, flushedScores, absorbed, rescaled,
+    roundedScores, shifted, constant
+};
+inline constexpr int families = 19;
+
+inline Numerics const& formOf(Forms const& forms, Random& random) {
+    Numerics const* const all[] = {&forms.plain, &forms.plain, &forms.fused, &forms.merged,
+                                   &forms.both};
+    return *all[below(random, 5)];
+}
+
+inline float gauss(Random& random) { return std::normal_distribution<float>()(random); }
+inline float power(int exponent) { return float(powerOfTwo(exponent)); }
+
+inline Problem drawn(Random& random, std::size_t n, std::size_t d, std::size_t e) {
+    Problem p{n, d, e, float(1 / std::sqrt(double(d))), Floats(d), Floats(n * d), Floats(n * e)};
+    for (auto* floats : {&p.q, &p.k, &p.v})
+        for (auto& x : *floats) x = gauss(random);
+    return p;
+}
+
+inline void strainScores(Problem& p, Family family, Random& random) {
+    auto const keyAt = [&](std::size_t j, std::size_t i) -> float& { return p.k[j * p.d + i]; };
+    for (std::size_t i = 0; i < p.d; ++i) {
+        if (family == Family::largeLogits) p.q[i] *= 30;
+        if (family == Family::outlier && below(random, 8) == 0) p.q[i] *= 100;
+        if (family == Family::tiny && below(random, 3) == 0) p.q[i] *= power(-140);
+        if (family == Family::stagnating) p.q[i] = 0;
+        for (std::size_t j = 0; j < p.n; ++j) {
+            if (family == Family::cancelling) {
+                p.q[i] = 20;
+                keyAt(j, i) = i % 2 == 0 ? gauss(random) * 30
+                                         : gauss(random) / 100 - keyAt(j, i - 1);
+            }
+            if (family == Family::nearTie)
+                keyAt(j, i) = keyAt(0, i) * (1 + gauss(random) / 1000000);
+            if (family == Family::zeros && below(random, 3) == 0) keyAt(j, i) = 0;
+            if (family == Family::ladder) keyAt(j, i) = p.q[i] * float(j) / float(1 + p.n / 9);
+        }
+    }
+}
+
+/// Scores that are exactly 0 for row 0 and -gap for the others, but for a little noise.
+inline void gapScores(Problem& p, Family family, Random& random) {
+    int const far = 60 + int(below(random, 46));
+    std::size_t const d = family == Family::flushedScores ? 8 : 1;
+    p = {.n = p.n, .d = d, .e = p.e, .scale = 1, .q = Floats(d, 1), .k = Floats(p.n * d),
+         .v = p.v,
+         .numerics = &formOf(family == Family::rescaled ? looseExp : careful, random)};
+    for (std::size_t j = 1; j < p.n; ++j) {
+        float const noise = float(below(random, 100)) / 256;
+        if (family == Family::farTail) p.k[j] = (far % 2 == 0 ? gauss(random) : 0) - float(far);
+        if (family == Family::shifted) p.k[j] = 2000 + 2 * float(j);
+        if (family == Family::exactScores) p.k[j] = -float(below(random, 64));
+        if (family == Family::lostWeights) p.k[j] = -17 - noise;
+        if (family == Family::absorbed) p.k[j] = -17 - noise - noise;
+        if (family == Family::rescaled) p.k[j] = float(j) / 4096;
+    }
+    if (family == Family::roundedScores) {
+        p.numerics = &formOf(looseScores, random);
+        for (std::size_t j = 1; j < p.n; ++j) p.k[j] = -1 - std::abs(gauss(random)) * 4;
+    }
+    if (family != Family::flushedScores) return;
+    p = {.n = p.n, .d = d, .e = p.e, .scale = power(120), .q = Floats(d, power(-67)),
+         .k = p.k, .v = p.v};
+    for (std::size_t j = 0; j < p.n; ++j)
+        std::fill_n(p.k.begin() + std::ptrdiff_t(j * d), d, gauss(random) * power(-60));
+}
+
+inline void strainValues(Problem& p, Family family, Random& random) {
+    for (std::size_t i = 0; i < p.v.size(); ++i) {
+        float& v = p.v[i];
+        if (family == Family::outlier && below(random, 9) == 0) v *= 1000;
+        if (family == Family::zeros && coin(random)) v = 0;
+        if (family == Family::tiny && coin(random)) v *= power(-130);
+        if (family == Family::constant) v = 3;
+        if (family == Family::shifted) v = i < p.v.size() - p.e ? 0 : std::abs(v) + 1;
+        if (family == Family::stagnating) v = i < p.e ? 1 : power(-24) * (1 + power(-8));
+        if (family == Family::farTail) v = i < p.e ? 0 : v * power(90);
+        if (family == Family::few) v = std::abs(v) + 1;
+        if (family == Family::exactScores || family == Family::roundedScores)
+            v = i < p.e ? 0 : std::abs(v) + 1;
+        if (family == Family::lostWeights) v = i < p.e ? 1 : 0;
+        if (family == Family::absorbed) v = i < p.e ? 1 : -1 - std::abs(v);
+        if (family == Family::rescaled) v = 2 - float(i) / float(p.v.size());
+    }
+}
+
+inline Problem problemOf(Family family, Random& random) {
+    bool const small = family == Family::few || family == Family::absorbed ||
+                       family == Family::exactScores || family == Family::roundedScores ||
+                       family == Family::shifted;
+    std::size_t n = 1 + below(random, small ? 4 : 60);
+    if (below(random, 16) == 0) n *= 5;
+    std::size_t const d = 1 + below(random, 128), e = 1 + below(random, 4);
+    auto p = drawn(random, n, d, e);
+    if (family == Family::constant)
+        p.numerics = &formOf(coin(random) ? careful : looseDivision, random);
+    else if (family == Family::farTail || family >= Family::exactScores)
+        gapScores(p, family, random);
+    else
+        p.numerics = &formOf(below(random, 3) == 0 ? careless : usual, random);
+    strainScores(p, family, random);
+    strainValues(p, family, random);
+    return p;
+}
+
+/// One row weighs 1 and is 0; what the others weigh is lost where weights of 16 bits are flushed.
+inline void faint(Problem& p, Random& random) {
+    p.scale = 1;
+    std::fill(p.q.begin(), p.q.end(), 0.f);
+    std::fill(p.k.begin(), p.k.end(), 0.f);
+    p.q[0] = 1;
+    for (std::size_t j = 1; j < p.n; ++j) p.k[j * p.d] = -6 - float(below(random, 11));
+    for (std::size_t i = 0; i < p.v.size(); ++i) p.v[i] = i < p.e ? 0 : 1;
+}
+
+/// Rows of the first families, which strain scores and values of any size, as an engine of these
+/// numerics would have stored them.
+inline Problem problemFor(Numerics const& numerics, Random& random) {
+    auto const family = Family(below(random, int(Family::farTail)));
+    std::size_t const n = 1 + below(random, coin(random) ? 8 : 200);
+    auto p = drawn(random, n, 1 + below(random, 128), 1 + below(random, 3));
+    strainScores(p, family, random);
+    strainValues(p, family, random);
+    if (below(random, 6) == 0) faint(p, random);
+    p.numerics = &numerics;
+    for (auto* floats : {&p.q, &p.k, &p.v})
+        for (auto& x : *floats) x = float(nearest(numerics.compute, double(x)));
+    return p;
+}
+
+}  // namespace kv::conforming
