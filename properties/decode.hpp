@@ -9,7 +9,9 @@ namespace kv::properties {
 
 inline Inputs decodeInputs(LayerDomain const& d) {
     return {lengthsUpTo(roomFor(1, d.capacity), {d.layer.window, d.layer.retained}),
-            {Family::painted, Family::oneHot, Family::mean, Family::sampled},
+            {Family::painted, Family::oneHot, Family::mean, Family::wideSum, Family::groupSelect,
+             Family::knifeEdge, Family::equalKeys, Family::ladder, Family::balance,
+             Family::sampled},
             HeadContent::distinct};
 }
 

@@ -522,7 +522,7 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
         for (Family family : inputs.families)
             for (std::size_t length : inputs.lengths) {
                 std::set<std::size_t> asks{0, length / 2, length};
-                if (family != Family::oneHot) asks = {length};
+                if (!asksForToken(family)) asks = {length};
                 for (std::size_t ask : asks) {
                     WorldInputs const at{&declaration,   l,           length, ask,
                                          {family, 1, {}}, inputs.heads};

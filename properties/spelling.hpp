@@ -62,10 +62,16 @@ inline constexpr std::array<Spelling<Precision>, 4> everySpelling<Precision>{
      {precisions::f16, "f16"},
      {precisions::bf16, "bf16"}}};
 template <>
-inline constexpr std::array<Spelling<Family>, 5> everySpelling<Family>{
+inline constexpr std::array<Spelling<Family>, 11> everySpelling<Family>{
     {{Family::painted, "painted"},
      {Family::oneHot, "oneHot"},
      {Family::mean, "mean"},
+     {Family::wideSum, "wideSum"},
+     {Family::groupSelect, "groupSelect"},
+     {Family::knifeEdge, "knifeEdge"},
+     {Family::equalKeys, "equalKeys"},
+     {Family::ladder, "ladder"},
+     {Family::balance, "balance"},
      {Family::sampled, "sampled"},
      {Family::inlined, "inlined"}}};
 

@@ -13,13 +13,19 @@
 
 namespace kv::properties {
 
-/// Where the values of tokens come from.
+/// Where the values of tokens come from. All but the first and the last two are probes (probe.hpp).
 enum class Family : std::uint8_t {
-    painted,   ///< content says which token, layer, head and component it is
-    oneHot,    ///< keys are codes; a query reads one stored value back bit for bit (probe X1)
-    mean,      ///< queries are zero; the output is the mean of 2^k stored values (probe X2)
-    sampled,   ///< scaled normals, judged by the certified interval
-    inlined    ///< `tokens` holds the rows
+    painted,      ///< content says which token, layer, head and component it is
+    oneHot,       ///< keys are codes; a query reads one stored value back bit for bit
+    mean,         ///< queries are zero; the output is the mean of 2^k stored values
+    wideSum,      ///< the same of values whose sum needs every bit of the declared accumulator
+    groupSelect,  ///< keys are classes; the output is the mean of the selected ones
+    knifeEdge,    ///< every score is 0, unless a row is turned by a wrong position
+    equalKeys,    ///< all raw keys are equal: the position alone tells tokens apart
+    ladder,       ///< scores rise from the oldest row to the newest, or fall
+    balance,      ///< hot and cold rows weigh the same, if the scale is right
+    sampled,      ///< scaled normals, judged by the certified interval
+    inlined       ///< `tokens` holds the rows
 };
 
 struct Values {

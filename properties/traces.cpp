@@ -128,6 +128,18 @@ Declaration drawnDeclaration(std::string const& engine, Draw& draw) {
     return declarationOf(engine, capacity, {wishes(0), wishes(1)});
 }
 
+/// Codes show most, so they come most often; a family that no layer lets speak is not drawn.
+Family drawnFamily(Declaration const& d, Draw& draw) {
+    static std::vector<Family> const weighted{
+        Family::painted,   Family::painted,   Family::oneHot,  Family::oneHot,  Family::oneHot,
+        Family::mean,      Family::wideSum,   Family::ladder,  Family::balance, Family::groupSelect,
+        Family::knifeEdge, Family::equalKeys, Family::sampled, Family::sampled};
+    Family family{};
+    do family = draw.pick(weighted);
+    while (std::ranges::none_of(d.layers, [&](auto const& l) { return speaks(family, l); }));
+    return family;
+}
+
 /// Lengths that matter to a layer or to the pool, and their neighbors.
 std::vector<std::size_t> boundaries(Declaration const& d) {
     std::vector<std::size_t> all{0, 1, d.capacity};
@@ -243,8 +255,7 @@ Case drawn(Candidate const& candidate, std::uint64_t seed, int size) {
         c.setup.declaration.numerics = candidate.numerics;
     }
     c.setup.fill = draw.oneIn(3) ? Fill::zero : Fill::poison;
-    c.trace.values.family = draw.pick<Family>(
-        {Family::painted, Family::oneHot, Family::oneHot, Family::mean, Family::sampled});
+    c.trace.values.family = drawnFamily(c.setup.declaration, draw);
     c.trace.values.seed = draw.below(1000);
     State state(c.setup.declaration);
     std::size_t const steps = 1 + draw.below(2 + std::size_t(size) / 4);

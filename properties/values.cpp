@@ -1,6 +1,5 @@
 #include "values.hpp"
 
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -15,15 +14,13 @@ std::uint64_t mixed(std::uint64_t state) {
     return state ^ (state >> 31);
 }
 
-namespace {
-
-using Entry = ValueSource::Entry;
-
 std::uint64_t hashOf(std::uint64_t seed, Entry const& e) {
     std::uint64_t h = mixed(seed ^ static_cast<std::uint64_t>(e.part));
     for (std::uint64_t field : {e.serial, e.layer, e.head, e.lane}) h = mixed(h ^ field);
     return h;
 }
+
+namespace {
 
 struct PaintRadix {
     std::size_t layers, heads, lanes;
@@ -59,61 +56,8 @@ float sampled(std::uint64_t seed, Entry const& e) {
     return static_cast<float>(normal * scales[mixed(seed + from.layer) % 4]);
 }
 
-/// A small integer that is not zero and differs along a row.
-float distinctInteger(std::uint64_t seed, Entry const& e, std::size_t width) {
-    std::uint64_t const hash = hashOf(seed, {e.part, e.serial, e.layer, e.head, 0});
-    auto const block = static_cast<std::int64_t>(hash % 499);
-    auto const magnitude = block * static_cast<std::int64_t>(width) + std::int64_t(e.lane) + 1;
-    return static_cast<float>(mixed(seed ^ e.serial ^ e.lane) % 2 == 0 ? magnitude : -magnitude);
-}
-
-/// The code of a token, as one component of its key; `gap` nats part it from every other code.
-/// Dual rails (bit b of the code sits on component 2b or 2b + 1) where the head is wide enough to
-/// tell the tokens apart, otherwise the parabola whose score is -(j - t)^2.
-struct Code {
-    std::size_t dim;
-    double scale;
-    static constexpr double gap = 256;  // > 140 nats beyond every ALiBi bias at test lengths
-
-    std::size_t bits() const { return std::min<std::size_t>(dim / 2, 12); }
-    bool rails() const { return bits() >= 4 || dim < 3; }
-    float amplitude() const { return static_cast<float>(std::ceil(gap / scale)); }
-    float key(std::size_t serial, std::size_t lane) const {
-        if (rails()) {
-            std::size_t const bit = lane / 2;
-            if (bit >= bits()) return 0;
-            return (serial >> bit & 1) == lane % 2 ? -1.0f : 0.0f;
-        }
-        auto const j = static_cast<float>(serial % 64);
-        float const parabola[] = {j * j, j, 1};
-        return lane < 3 ? parabola[lane] : 0.0f;
-    }
-    float query(std::size_t target, std::size_t lane) const {
-        if (rails()) {
-            std::size_t const bit = lane / 2;
-            if (bit >= bits()) return 0;
-            return (target >> bit & 1) == lane % 2 ? 0.0f : amplitude();
-        }
-        auto const t = static_cast<float>(target % 64);
-        float const parabola[] = {-1, 2 * t, -t * t};
-        return lane < 3 ? parabola[lane] * amplitude() : 0.0f;
-    }
-};
-
-/// Turns every head of a row back by the angle of its position, as far as the table goes; beyond
-/// it the engine refuses the token.
-void turnBack(LayerOver<float> const& layer, LayerDeclaration const& declared,
-              std::vector<float>& row, std::int64_t position) {
-    if (declared.rotaryLayout == RotaryLayout::none) return;
-    std::size_t const planes = declared.rotaryDim / 2;
-    if ((std::size_t(position) + 1) * planes > declared.cosine.size()) return;
-    std::size_t const heads = row.size() / declared.keyDim;
-    auto const turned =
-        rotateRow(layer.position, lift<float>(row, {heads, declared.keyDim}, numericsF32),
-                  -position);
-    for (std::size_t h = 0; h < heads; ++h)
-        for (std::size_t d = 0; d < declared.keyDim; ++d)
-            row[h * declared.keyDim + d] = turned[h][d];
+bool isProbe(Family family) {
+    return family != Family::painted && family != Family::sampled && family != Family::inlined;
 }
 
 std::vector<float> expand(std::size_t heads, std::size_t dim, auto entry) {
@@ -133,8 +77,10 @@ std::size_t paintedTokens(Declaration const& d) {
 
 ValueSource::ValueSource(Declaration const& declaration, Values const& values, HeadContent heads)
     : declaration_(&declaration), values_(&values), heads_(heads) {
-    for (auto const& l : declaration.layers)
-        layers_.push_back(layerOf<float>(l, numericsF32));
+    for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
+        layers_.push_back(layerOf<float>(declaration.layers[l], numericsF32));
+        if (isProbe(values.family)) probes_.push_back({values, declaration, l});
+    }
 }
 
 LayerRows ValueSource::rows(std::size_t index, TokenRequest const& request) const {
@@ -142,33 +88,44 @@ LayerRows ValueSource::rows(std::size_t index, TokenRequest const& request) cons
     auto const& layer = declaration_->layers[index];
     LayerRows rows;
     rows.keys = expand(layer.kvHeads, layer.keyDim, [&](auto h, auto d) {
-        return storedEntry({'k', request.serial, index, headOf(h), d});
+        return entry({'k', request.serial, index, headOf(h), d});
     });
     rows.values = expand(layer.kvHeads, layer.valueDim, [&](auto h, auto d) {
-        return storedEntry({'v', request.serial, index, headOf(h), d});
+        return entry({'v', request.serial, index, headOf(h), d});
     });
     rows.queries = expand(layer.queryHeads, layer.keyDim, [&](auto h, auto d) {
         std::size_t const group = headOf(h * layer.kvHeads / layer.queryHeads);
-        if (values_->family == Family::sampled)
-            return sampled(values_->seed, {'q', request.target, index, headOf(h), d});
-        if (values_->family != Family::oneHot) return 0.0f;
-        return Code{layer.keyDim, layer.scale}.query(request.target + 3 * group + index, d);
+        return entry({'q', request.target, index, group, d});
     });
-    if (values_->family == Family::oneHot) {
-        turnBack(layers_[index], layer, rows.keys, request.position);
-        turnBack(layers_[index], layer, rows.queries, request.position);
-    }
+    if (probes_.empty()) return rows;
+    turnBack(index, rows.keys, probes_[index].keyTurn(request));
+    turnBack(index, rows.queries, probes_[index].queryTurn(request));
     return rows;
 }
 
-/// One component of a key or a value.
-float ValueSource::storedEntry(Entry const& e) const {
-    auto const& layer = declaration_->layers[e.layer];
-    if (values_->family == Family::painted) return painted(*declaration_, e);
+/// One component of a key, a value or a query.
+float ValueSource::entry(Entry const& e) const {
+    if (values_->family == Family::painted) return e.part == 'q' ? 0 : painted(*declaration_, e);
     if (values_->family == Family::sampled) return sampled(values_->seed, e);
-    if (e.part == 'v') return distinctInteger(values_->seed, e, layer.valueDim);
-    if (values_->family == Family::mean) return distinctInteger(values_->seed, e, layer.keyDim);
-    return Code{layer.keyDim, layer.scale}.key(e.serial + 3 * e.head + e.layer, e.lane);
+    auto const& probe = probes_[e.layer];
+    return e.part == 'k' ? probe.key(e) : e.part == 'v' ? probe.value(e) : probe.query(e);
+}
+
+/// Turns every head of a row back by the angle of a position, as far as the table goes; beyond it
+/// the engine refuses the token.
+void ValueSource::turnBack(std::size_t index, std::vector<float>& row,
+                           std::int64_t position) const {
+    auto const& declared = declaration_->layers[index];
+    if (declared.rotaryLayout == RotaryLayout::none || position == 0) return;
+    std::size_t const planes = declared.rotaryDim / 2;
+    if ((std::size_t(position) + 1) * planes > declared.cosine.size()) return;
+    std::size_t const heads = row.size() / declared.keyDim;
+    auto const turned =
+        rotateRow(layers_[index].position, lift<float>(row, {heads, declared.keyDim}, numericsF32),
+                  -position);
+    for (std::size_t h = 0; h < heads; ++h)
+        for (std::size_t d = 0; d < declared.keyDim; ++d)
+            row[h * declared.keyDim + d] = turned[h][d];
 }
 
 /// One query per token was written down; a target asks for the query of that token.

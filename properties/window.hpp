@@ -2,8 +2,9 @@
 //
 // Inputs of window_eq_masked_full.
 // Zero queries weigh every visible row the same, so one key too many or too few moves the mean;
-// one-hot queries ask for each row in turn. Equal heads leave the mask alone to blame. Without a
-// window the law is that of decoding, so it is not asked.
+// one-hot queries ask for each row in turn; on a falling ladder the oldest visible row wins alone.
+// Equal heads leave the mask alone to blame. Without a window the law is that of decoding, so it is
+// not asked.
 #pragma once
 #include "inputs.hpp"
 
@@ -12,7 +13,7 @@ namespace kv::properties {
 inline Inputs windowInputs(LayerDomain const& d) {
     if (d.layer.window == 0) return {{}, {}, HeadContent::same, "no layer has a window"};
     return {lengthsUpTo(roomFor(1, d.capacity), {d.layer.window, d.layer.retained}),
-            {Family::mean, Family::oneHot, Family::sampled}, HeadContent::same};
+            {Family::mean, Family::oneHot, Family::ladder, Family::sampled}, HeadContent::same};
 }
 
 }  // namespace kv::properties

@@ -212,9 +212,8 @@ void expectComplaints(std::vector<BadCase> const& cases) {
 }
 
 TEST(TraceFile, each_family_and_verb_reads_back_equal) {
-    for (Family family :
-         {Family::painted, Family::oneHot, Family::mean, Family::sampled, Family::inlined}) {
-        CounterexampleFile const file = counterexample(family);
+    for (auto const& spelled : properties::everySpelling<Family>) {
+        CounterexampleFile const file = counterexample(spelled.value);
         std::string const text = writeTrace(file);
         TraceFile const back = parseTrace(text, "t.trace");
         ASSERT_TRUE(std::holds_alternative<CounterexampleFile>(back));
@@ -555,8 +554,8 @@ TEST(TraceFile, headers_that_do_not_fit) {
         {header("\"painted\"", "\"inlined\""),
          "t.trace:1: values has the unknown key \"seed\"; expected family or tokens"},
         {header("\"painted\"", "\"random\""),
-         "t.trace:1: values.family is \"random\"; expected painted, oneHot, mean, sampled or "
-         "inlined"},
+         "t.trace:1: values.family is \"random\"; expected painted, oneHot, mean, wideSum, "
+         "groupSelect, knifeEdge, equalKeys, ladder, balance, sampled or inlined"},
         {header("{\"family\":\"painted\",\"seed\":5}", "[]"),
          "t.trace:1: values is an array; expected an object"},
         {changed(inlinedText, "\"keys\":[1,2]", "\"keys\":[1]"),
