@@ -15,8 +15,11 @@ using properties::LawResult;
 using properties::Outcome;
 using properties::Violation;
 
-constexpr Outcome everyOutcome[] = {Outcome::held, Outcome::refused, Outcome::notReachable,
-                                    Outcome::violated};
+using properties::Evidence;
+
+/// In the order of the headline; the last two are there only where they occur.
+constexpr Outcome everyOutcome[] = {Outcome::held,     Outcome::refused,   Outcome::notReachable,
+                                    Outcome::violated, Outcome::undefined, Outcome::vacuous};
 
 std::string_view wordFor(Outcome outcome) {
     switch (outcome) {
@@ -26,6 +29,10 @@ std::string_view wordFor(Outcome outcome) {
             return "refused";
         case Outcome::notReachable:
             return "not reachable";
+        case Outcome::undefined:
+            return "undefined";
+        case Outcome::vacuous:
+            return "vacuous";
         case Outcome::violated:
             break;
     }
@@ -89,10 +96,14 @@ std::string percent(std::size_t part, std::size_t whole) {
 std::string headline(CheckRun const& run) {
     auto const& r = run.report;
     std::string text = r.engine + ":";
-    for (Outcome outcome : everyOutcome)
+    for (Outcome outcome : everyOutcome) {
+        bool const isRare = outcome == Outcome::undefined || outcome == Outcome::vacuous;
+        if (isRare && r.count(outcome) == 0)
+            continue;
         text += fmt::format("{} {} {}", outcome == everyOutcome[0] ? "" : " /",
                             outcome == Outcome::violated ? "violated" : wordFor(outcome),
                             r.count(outcome));
+    }
     text += fmt::format("\ncould have shown {} of {} bugs of the zoo", r.zooInReach, r.zooSize);
     if (r.zooSize == 0)
         text += ", none of which breaks this law";
@@ -115,6 +126,61 @@ std::string lawLines(properties::CheckReport const& report) {
                             law.inputs, isDecided || law.why.empty() ? law.sentence : law.why);
     }
     return text;
+}
+
+/// What a bound is made of, in the words of the declaration's fields.
+std::string_view wordsFor(Rule rule) {
+    switch (rule) {
+        case Rule::scores:
+            return "rounded scores, R6";
+        case Rule::exponents:
+            return "exponentials, R7 to R11";
+        case Rule::merges:
+            return "merged parts, R9";
+        case Rule::sums:
+            return "sums, R13";
+        case Rule::weights:
+            return "rounded weights, R14";
+        case Rule::division:
+            return "the division, R15";
+        case Rule::flushing:
+            return "flushing, R1";
+        case Rule::none:
+            break;
+    }
+    return "the output's rounding, R16";
+}
+
+Rule mostOf(Evidence const& evidence) {
+    auto const most = std::ranges::max_element(evidence.rules);
+    return static_cast<Rule>(most - evidence.rules.begin());
+}
+
+/// How each law was judged: by bits, by one right float, or by an interval of that width.
+std::string instrumentLines(properties::CheckReport const& report) {
+    std::string_view const title = "judged by";
+    std::size_t width = title.size();
+    for (auto const& law : report.laws)
+        width = std::max(width, law.law.size());
+    std::string text;
+    for (auto const& law : report.laws) {
+        auto const& e = law.evidence;
+        if (e.rows + e.exact + e.bounded == 0)
+            continue;
+        text += fmt::format("  {:<{}}  {:>8} {:>8} {:>8}", law.law, width, e.rows, e.exact,
+                            e.bounded);
+        if (e.bounded > 0)
+            text += fmt::format("  {:8.1e} {:>9}  {}", e.widest, e.typicalAnswers(),
+                                wordsFor(mostOf(e)));
+        text += "\n";
+    }
+    if (text.empty())
+        return "";
+    return fmt::format("  {:<{}}  {:>8} {:>8} {:>8}  {:>8} {:>9}  mostly\n", title, width, "rows",
+                       "exact", "interval", "widest", "answers") +
+           text +
+           "  widest: of the largest value; answers: half of the intervals accept at most so "
+           "many\n\n";
 }
 
 struct PairCount {
@@ -168,8 +234,10 @@ std::string coverageLines(CheckRun const& run, Pairs pairs) {
                     c.steps, percent(c.refusals, c.steps), percent(c.casesWithProbe, c.cases));
     text += fmt::format("          {} rows read back bit for bit\n", c.rows);
     text += fmt::format(
-        "          {} outputs: {} had one right float, {} an interval, {} of those vacuous\n",
-        c.outputs, c.exactOutputs, c.outputs - c.exactOutputs, c.vacuousOutputs);
+        "          {} outputs: {} had one right float, {} an interval, {} of those vacuous{}\n",
+        c.outputs, c.exactOutputs, c.outputs - c.exactOutputs - c.undefinedOutputs,
+        c.vacuousOutputs,
+        c.undefinedOutputs == 0 ? "" : fmt::format(", {} were undefined", c.undefinedOutputs));
     auto const all = pairsOf(run);
     if (!all.empty())
         text += fmt::format("          {} ordered pairs of verbs, the rarest {} times: {}, {}\n",
@@ -209,6 +277,13 @@ OrderedJson toJson(LawResult const& law) {
     out["inputs"] = law.inputs;
     if (!law.why.empty())
         out["why"] = law.why;
+    auto const& e = law.evidence;
+    out["judgedBy"] = {{"rows", e.rows}, {"exact", e.exact}, {"interval", e.bounded}};
+    if (e.bounded > 0) {
+        out["judgedBy"]["widest"] = e.widest;
+        out["judgedBy"]["answers"] = e.typicalAnswers();
+        out["judgedBy"]["mostly"] = std::string(wordsFor(mostOf(e)));
+    }
     return out;
 }
 
@@ -226,6 +301,7 @@ OrderedJson coverageToJson(CheckRun const& run) {
     out["outputs"] = c.outputs;
     out["exactOutputs"] = c.exactOutputs;
     out["vacuousOutputs"] = c.vacuousOutputs;
+    out["undefinedOutputs"] = c.undefinedOutputs;
     out["smallestPair"] = run.verbs.empty() ? 0 : pairsOf(run).front().count;
     OrderedJson& pairs = out["pairs"] = OrderedJson::object();
     for (Verb a : run.verbs)
@@ -282,7 +358,8 @@ Exit exitOf(CheckRun const& run) {
 std::string printReport(CheckRun const& run, Pairs pairs) {
     auto const& r = run.report;
     std::string text =
-        headline(run) + "\n" + lawLines(r) + "\n" + coverageLines(run, pairs) + blindLines(r);
+        headline(run) + "\n" + lawLines(r) + "\n" + instrumentLines(r) +
+        coverageLines(run, pairs) + blindLines(r);
     if (r.violation)
         text += "\n" + printVerdict(*r.violation, run.again);
     return text;
@@ -309,6 +386,8 @@ OrderedJson reportToJson(CheckRun const& run) {
     out["refused"] = r.count(Outcome::refused);
     out["notReachable"] = r.count(Outcome::notReachable);
     out["violated"] = r.count(Outcome::violated);
+    out["undefined"] = r.count(Outcome::undefined);
+    out["vacuous"] = r.count(Outcome::vacuous);
     out["couldHaveShown"] = {
         {"bugs", r.zooInReach}, {"of", r.zooSize}, {"requiredPercent", run.require}};
     out["laws"] = OrderedJson::array();
@@ -353,7 +432,8 @@ std::string reportToJunit(CheckRun const& run) {
         "      <property name=\"bugs that could have been shown\" value=\"{} of {}\"/>\n"
         "    </properties>\n{}  </testsuite>\n</testsuites>\n",
         xmlEscaped(r.engine), r.seconds, r.laws.size(), r.count(Outcome::violated),
-        r.count(Outcome::refused) + r.count(Outcome::notReachable), r.seed, r.coverage.cases,
+        r.laws.size() - r.count(Outcome::held) - r.count(Outcome::violated), r.seed,
+        r.coverage.cases,
         r.zooInReach, r.zooSize, cases);
 }
 

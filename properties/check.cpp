@@ -87,12 +87,22 @@ void tryTraces(Candidate const& candidate, CheckOptions const& options, CheckRep
 /// Violated if any input violates it, held if any could be evaluated, else why not.
 LawResult merged(LawResult a, LawResult const& b) {
     auto const rank = [](Outcome o) {
-        return o == Outcome::violated ? 3 : o == Outcome::held ? 2 : o == Outcome::refused ? 1 : 0;
+        switch (o) {
+            case Outcome::violated: return 5;
+            case Outcome::held: return 4;
+            case Outcome::refused: return 3;
+            case Outcome::undefined: return 2;
+            case Outcome::vacuous: return 1;
+            case Outcome::notReachable: break;
+        }
+        return 0;
     };
     a.inputs += b.inputs;
+    a.evidence.add(b.evidence);
     if (rank(b.outcome) > rank(a.outcome)) {
         a.outcome = b.outcome;
         a.violation = b.violation;
+        a.why = b.why;
     }
     if (a.why.empty()) a.why = b.why;
     return a;

@@ -307,7 +307,8 @@ class Run {
             auto const named = [&](char const* part) {
                 return [&at, part, i] { return at(fmt::format("{} row {}", part, i)); };
             };
-            compareRow(named("key"), d.keyDim, &seen.keys[r * keyWidth], row.key, &row.exactKey);
+            compareRow(named("key"), d.keyDim, &seen.keys[r * keyWidth], row.key,
+                       leavesTurnsOpen(l) ? &row.exactKey : nullptr);
             compareRow(named("value"), d.valueDim, &seen.values[r * valueWidth], row.value,
                        nullptr);
             ++r;
@@ -318,11 +319,20 @@ class Run {
                    fmt::format("a row at position {}", seen.positions[r]), "no row");
     }
 
-    /// Bit for bit, except a turned key whose last bits the declaration leaves open.
+    /// Whether the declaration leaves open how a stored key was turned: its bits, and the sign of a
+    /// zero, are then the engine's own.
+    bool leavesTurnsOpen(std::size_t l) const {
+        auto const& d = declaration_.layers[l];
+        Numerics const& n = declaration_.numericsOf(l);
+        return d.rotaryLayout != RotaryLayout::none && d.keyStorage == KeyStorage::rotated &&
+               (n.rotation != RotationRounding::asWritten || n.compute != precisions::f32);
+    }
+
+    /// Bit for bit, except where an open key is given; then within what it may be.
     void compareRow(auto const& where, std::size_t dim, float const* seen,
                     std::vector<float> const& want, LiftedHeads const* open) {
         for (std::size_t e = 0; e < want.size() && !violation_; ++e) {
-            bool const isOpen = open != nullptr && (*open)[e / dim][e % dim].radius > 0;
+            bool const isOpen = open != nullptr;
             bool const agrees =
                 isOpen ? Agreement<float, Enclosure>::holds(seen[e], (*open)[e / dim][e % dim])
                        : std::bit_cast<std::uint32_t>(seen[e]) ==
@@ -371,7 +381,8 @@ class Run {
                 float const left = got[h * want[h].size() + e];
                 bool const isExact = single(right);
                 ++coverage_.outputs;
-                if (right.isUndefined() || width(right) > largestHere_) ++coverage_.vacuousOutputs;
+                if (right.isOverflowed()) ++coverage_.undefinedOutputs;
+                else if (width(right) > largestHere_) ++coverage_.vacuousOutputs;
                 coverage_.exactOutputs += isExact;
                 exactHere_ += isExact;
                 if (Agreement<float, Enclosure>::holds(left, right)) continue;
@@ -463,6 +474,33 @@ InputsOfStem inputsOf(std::string_view stem) {
     return all.at(stem);
 }
 
+/// The largest value among the rows of a world.
+double largestValue(LiveWorld const& world) {
+    double largest = 0;
+    for (std::size_t i = 0; i <= world.length(); ++i)
+        for (float const v : flat(world.token(i).value))
+            largest = std::max(largest, double(std::abs(v)));
+    return largest;
+}
+
+/// A claim that holds has decided something unless all its outputs were left open.
+void count(auto const& equation, double largest, LawResult& result) {
+    if (equation.compared == 0) return;
+    auto const& tally = equation.tally;
+    bool const isUndefined = tally.outputs > 0 && tally.undefined == tally.outputs;
+    if (tally.outputs > 0 && tally.narrowest > largest) {
+        if (result.outcome == Outcome::refused) return;
+        result.outcome = isUndefined ? Outcome::undefined : Outcome::vacuous;
+        result.why = isUndefined ? "the declared arithmetic may overflow on these inputs"
+                                 : "the interval is wider than the values; declare more";
+        return;
+    }
+    ++result.inputs;
+    auto evidence = tally.evidence;
+    evidence.widest = largest > 0 ? evidence.widest / largest : 0;
+    result.evidence.add(evidence);
+}
+
 /// Evaluates one claim at one world.
 template <class Law>
 void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
@@ -475,8 +513,7 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
     auto const where = fmt::format("layer {}, past of {} rows, ", inputs.layer, inputs.length);
     try {
         auto const equation = law.claim(subject, world);
-        result.inputs += equation.compared > 0;
-        if (equation.holds) return;
+        if (equation.holds) return count(equation, largestValue(world), result);
         violation.where = where + placeOf(equation.at);
         violation.got = equation.isCount ? std::to_string(equation.leftCount)
                                          : number(equation.left.value);
@@ -537,6 +574,21 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
 
 }  // namespace
 
+void Evidence::add(Evidence const& o) {
+    rows += o.rows;
+    exact += o.exact;
+    bounded += o.bounded;
+    widest = std::max(widest, o.widest);
+    for (std::size_t i = 0; i < answers.size(); ++i) answers[i] += o.answers[i];
+    for (std::size_t i = 0; i < rules.size(); ++i) rules[i] += o.rules[i];
+}
+
+std::uint64_t Evidence::typicalAnswers() const {
+    std::size_t below = 0, i = 0;
+    for (; i + 1 < answers.size() && 2 * (below += answers[i]) < bounded; ++i) {}
+    return (std::uint64_t{1} << i) - 1;
+}
+
 void Coverage::add(Coverage const& o) {
     cases += o.cases;
     steps += o.steps;
@@ -546,6 +598,7 @@ void Coverage::add(Coverage const& o) {
     exactOutputs += o.exactOutputs;
     rows += o.rows;
     vacuousOutputs += o.vacuousOutputs;
+    undefinedOutputs += o.undefinedOutputs;
     for (std::size_t a = 0; a < pairs.size(); ++a)
         for (std::size_t b = 0; b < pairs.size(); ++b) pairs[a][b] += o.pairs[a][b];
 }

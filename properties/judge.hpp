@@ -10,6 +10,7 @@
 // spec; on probe values that enclosure holds exactly one float, and then the verdict is exact.
 #pragma once
 #include "engine.hpp"
+#include "spec/ball.hpp"
 #include "state.hpp"
 #include "trace.hpp"
 
@@ -50,7 +51,8 @@ struct Coverage {
     std::size_t cases = 0, steps = 0, refusals = 0;
     std::size_t casesWithProbe = 0;  ///< in which an output had exactly one right float
     std::size_t outputs = 0, exactOutputs = 0, rows = 0;
-    std::size_t vacuousOutputs = 0;  ///< interval wider than the values it averages
+    std::size_t vacuousOutputs = 0;    ///< interval wider than the values it averages
+    std::size_t undefinedOutputs = 0;  ///< the declared arithmetic may have overflowed
     std::array<std::array<std::size_t, std::size(everyVerb)>, std::size(everyVerb)> pairs{};
     void add(Coverage const& other);
 };
@@ -58,14 +60,36 @@ struct Coverage {
 /// Runs the steps of a trace; nothing if every answer is allowed.
 std::optional<Violation> judge(AnyEngine& engine, Trace const& trace, Coverage& coverage);
 
-enum class Outcome : std::uint8_t { held, violated, refused, notReachable };
+enum class Outcome : std::uint8_t {
+    held,          ///< on the inputs that were tried
+    violated,      ///< certainly: the answer violates the declaration
+    refused,       ///< legally, and nothing changed
+    notReachable,  ///< the declaration has nothing that the law speaks of
+    undefined,     ///< the declared arithmetic does not say what comes out
+    vacuous        ///< the interval is wider than the values: more has to be declared
+};
+
+/// What the answers to one law were held against; added up over worlds.
+struct Evidence {
+    std::size_t rows = 0;      ///< numbers of keys and values
+    std::size_t exact = 0;     ///< outputs with one right float
+    std::size_t bounded = 0;   ///< outputs with an interval
+    double widest = 0;         ///< interval, in units of the largest value it averages
+    /// Intervals that accept less than 2^i numbers of the output's precision, at index i.
+    std::array<std::size_t, 34> answers{};
+    std::array<std::size_t, ruleCount> rules{};  ///< intervals by the rule that widens them most
+    /// Half of the intervals accept at most so many numbers, up to a factor of two.
+    std::uint64_t typicalAnswers() const;
+    void add(Evidence const& other);
+};
 
 /// What one law says of one engine.
 struct LawResult {
     std::string law, sentence;
     Outcome outcome = Outcome::notReachable;
-    std::string why;        ///< for refused and not reachable
-    std::size_t inputs = 0;  ///< worlds at which the claim was evaluated
+    std::string why;        ///< for every outcome but held and violated
+    std::size_t inputs = 0;  ///< worlds at which the claim was decided
+    Evidence evidence{};
     std::optional<Violation> violation;
 };
 

@@ -176,6 +176,35 @@ class LiveSubject {
 
 namespace kv {
 
+/// How the answers of a claim were judged.
+template <>
+struct Tally<properties::Observed, Enclosure> {
+    properties::Evidence evidence;  ///< its `widest` is not yet divided by the largest value
+    double narrowest = HUGE_VAL;    ///< width of an output's interval, infinite if none is defined
+    std::size_t outputs = 0, undefined = 0;
+
+    void add(Place const& at, properties::Observed const&, Enclosure const& right) {
+        if (at.what != What::output) {
+            ++evidence.rows;
+            return;
+        }
+        ++outputs;
+        undefined += right.isOverflowed() ? 1 : 0;
+        if (right.isUndefined()) return;
+        narrowest = std::min(narrowest, width(right));
+        if (single(right)) {
+            ++evidence.exact;
+            return;
+        }
+        ++evidence.bounded;
+        ++evidence.rules[std::size_t(right.rule)];
+        evidence.widest = std::max(evidence.widest, width(right));
+        auto const answers = static_cast<std::uint64_t>(numbersBetween(
+            right.numerics->output, nearestFloat(right.low()), nearestFloat(right.high())));
+        ++evidence.answers[static_cast<std::size_t>(std::bit_width(answers))];
+    }
+};
+
 template <>
 struct Agreement<properties::Observed, Enclosure> {
     static bool holds(properties::Observed const& left, Enclosure const& right) {

@@ -36,6 +36,16 @@ inline float nearestFloat(double x) {
     return x > 0 ? std::numeric_limits<float>::infinity() : -std::numeric_limits<float>::infinity();
 }
 
+/// How many numbers of this precision, at most that of f32, lie between two floats, both included.
+inline double numbersBetween(Precision const& p, float low, float high) {
+    auto const rank = [](float x) {
+        std::int64_t const code = std::bit_cast<std::int32_t>(x);
+        return double(code < 0 ? std::numeric_limits<std::int32_t>::min() - code : code);
+    };
+    double const step = powerOfTwo(24 - std::min(24, static_cast<int>(p.significandBits)));
+    return std::floor((rank(high) - rank(low)) / step) + 1;
+}
+
 /// R14: what rounding to a narrower precision may do to a number; nothing where it is no narrower.
 struct Narrowing {
     double relative = 0, absolute = 0;

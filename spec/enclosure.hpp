@@ -15,14 +15,12 @@
 //     |computed - <q,k>| <= gamma_{c+1} S + R2(S) + eta sum (2 + |q| + |k|),   S = sum |q_i k_i|
 //
 // with c = scoreRoundings, for a scale that is put on q, on k, on both or on the score, for the
-// factor log2(e) and for storing the score (R4, R6: Higham 2002, sections 3.1 and 4.2). The rules
-// R1 and R3 are in rounding.hpp, R2 and R5 in summation.hpp, what one operation adds and R18 in
-// interval.hpp.
+// factor log2(e) and for storing the score (R4, R6: Higham 2002, sections 3.1 and 4.2). Rules R1
+// and R3 are in rounding.hpp, R2 and R5 in summation.hpp, R18 and one operation in interval.hpp.
 //
 // R17: where an engine may have met an infinity, the enclosure is undefined; it accepts everything.
 //
-// Not said here: a scale so large that it makes one component of q overflow while the score does
-// not.
+// Not said here: a scale so large that a component of q overflows and the score does not.
 #pragma once
 #include "interval.hpp"
 #include "softmax_bound.hpp"
@@ -99,8 +97,8 @@ struct Reduce<Enclosure> {
             grid.add(term);
         }
         if (isInfinite || r.overflows(absolute)) return {0, HUGE_VAL, 0, numerics};
-        if (absolute == 0 || (isExact && narrowed == 0 && grid.isExact(r)))
-            return {center, 0, 0, numerics};
+        isExact = absolute == 0 || (isExact && narrowed == 0 && grid.isExact(r));
+        if (isExact) return {center, 0, 0, numerics};
         double const own = double(n + 2) * ownUnit * absolute;
         double const sum = r.gamma(1 + c) * absolute + sumError(r, n, sizeAt, 1 + c);
         double const all = own + sum * (1 + narrowed / absolute) + narrowed + flushed;
@@ -125,8 +123,10 @@ struct Reduce<Enclosure> {
         }
         SoftmaxBound const bound(scores, *numerics);
         return tabulate(width, [&](std::size_t d) {
-            auto const [center, radius] = bound.mean(&columns[d * n]);
-            return detail::handedOut(detail::around(center, radius, numerics));
+            Ball const mean = bound.mean(&columns[d * n]);
+            auto e = detail::handedOut(detail::around(mean.center, mean.radius, numerics));
+            e.rule = mean.rule;
+            return e;
         });
     }
 };

@@ -24,12 +24,15 @@ struct Enclosure {
     double radius = 0;
     double flushed = 0;  ///< of a dot product: what flushing may cost after a scale was put on q
     Numerics const* numerics = &numericsF32;
+    Rule rule = Rule::none;  ///< of an output of attention: what its radius comes from
 
     double low() const { return center - radius; }
     double high() const { return center + radius; }
     double size() const { return std::abs(center) + radius; }
-    /// R17: the declaration does not say what comes out.
+    /// Every answer is accepted.
     bool isUndefined() const { return !(radius < std::numeric_limits<double>::infinity()); }
+    /// R17: the declaration does not say what comes out. Else some rule has no bound to give.
+    bool isOverflowed() const { return isUndefined() && rule == Rule::none; }
     friend bool operator==(Enclosure const&, Enclosure const&) = default;
 };
 

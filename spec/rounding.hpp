@@ -37,14 +37,6 @@ inline constexpr double ownUnit = powerOfTwo(-53);
 /// R18: a radius is a sum of positive doubles; this pays for 2^22 operations on it.
 inline constexpr double slack = powerOfTwo(-29);
 
-/// The reals within radius of center. An infinite radius: undefined (R17).
-struct Ball {
-    double center = 0, radius = 0;
-    constexpr double low() const { return center - radius; }
-    constexpr double high() const { return center + radius; }
-    constexpr double size() const { return (center < 0 ? -center : center) + radius; }
-};
-
 /// The exponents of the lowest and the highest set bit of a finite x other than 0.
 struct Bits {
     int lowest, highest;

@@ -95,12 +95,27 @@ class SoftmaxBound {
         spread /= weights_.lowest;
         double const range = std::min(std::max(most - center, center - least), spread) + given;
         double const sums = numerator + (std::abs(center) + range) * denominator_;
-        double const computed = (sums + (sum + numerator) * division_) / (1 - denominator_) +
-                                (sum + numerator) * weights_.common;
+        double const divided = (sum + numerator) * division_;
+        double const merged = (sum + numerator) * weights_.common;
         double const own = (3 * double(n) + 8) * ownUnit * sum;
         double const flushed = (6 * double(n) + 1 + magnitude) * std::max(r_.flush, v_.flush) +
                                magnitude * narrowing_.absolute / weights_.lowest;
-        return {center, denominator_ < 1 ? range + computed + own + flushed : HUGE_VAL};
+        double const computed = (sums + divided) / (1 - denominator_) + merged;
+        double const narrowed = 2 * narrowing_.relative * sum;
+        return {center, denominator_ < 1 ? range + computed + own + flushed : HUGE_VAL,
+                largestOf({{weights_.largest, range}, {Rule::sums, sums - narrowed},
+                           {Rule::weights, narrowed}, {Rule::division, divided},
+                           {Rule::merges, merged}, {Rule::flushing, flushed}})};
+    }
+
+    struct Share {
+        Rule rule;
+        double size;
+    };
+    static Rule largestOf(std::initializer_list<Share> shares) {
+        return std::max_element(shares.begin(), shares.end(), [](Share const& a, Share const& b) {
+                   return a.size < b.size;
+               })->rule;
     }
 
     Numerics const& numerics_;

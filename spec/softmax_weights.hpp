@@ -63,6 +63,7 @@ class SoftmaxWeights {
     double lowest = 0;   ///< of the sum of all weights
     double steps = 0;    ///< the most of one row
     double common = 0;   ///< R9: relative error of the whole mean
+    Rule largest = Rule::exponents;  ///< of the spread
     bool isDefined = true;
 
    private:
@@ -70,8 +71,7 @@ class SoftmaxWeights {
 
     /// R6: as it is kept until the exponential.
     static Ball rounded(Ball const& score, Numerics const& n) {
-        bool const isHeld = score.radius == 0 && Rounding(n.scores, n).holds(score.center);
-        if (isHeld) return score;
+        if (score.radius == 0 && Rounding(n.scores, n).holds(score.center)) return score;
         Narrowing const narrowing(n.scores, n);
         double const error = score.size() * narrowing.relative + narrowing.absolute;
         return {score.center, score.radius + error};
@@ -111,6 +111,7 @@ class SoftmaxWeights {
         for (auto const& row : rows) uppers.push_back(row.score.high());
         std::sort(uppers.begin(), uppers.end());
         double const step = powerOfTwo(n.expFlushExponent) + 3 * r.flush;
+        double fromScores = 0;
         for (auto& row : rows) {
             auto const above = std::upper_bound(uppers.begin(), uppers.end(), row.score.low());
             bool const countsItself = row.score.low() < row.score.high();
@@ -131,20 +132,19 @@ class SoftmaxWeights {
             row.high = row.weight + row.spread;
             row.low = std::max(0.0, std::exp(below - exponent) - absolute);
             lowest += row.low;
+            fromScores += row.weight * (2 * row.score.radius - exponent);
             steps = std::max(steps, row.steps);
         }
         common = form.common(size_);
+        if (fromScores > 0) largest = Rule::scores;
     }
 
-    /// R10: how often the maximum above a row may move, its own exponential included. Parts have
-    /// blocks of their own.
+    /// R10: how often the maximum above a row may move. Parts have blocks of their own.
     double mostMaxima(Numerics const& n) const {
-        if (n.keyBlock == 0) return HUGE_VAL;
-        return std::ceil(double(rows.size()) / n.keyBlock) + 2.0 * n.parts;
+        return n.keyBlock == 0 ? HUGE_VAL : std::ceil(double(rows.size()) / n.keyBlock) + n.parts;
     }
 
-    double top_ = -HUGE_VAL, floor_ = -HUGE_VAL, ceiling_ = -HUGE_VAL;  // of the largest score
-    double size_ = 0;                                                   // its magnitude
+    double top_ = -HUGE_VAL, floor_ = -HUGE_VAL, ceiling_ = -HUGE_VAL, size_ = 0;  // largest score
 };
 
 }  // namespace kv

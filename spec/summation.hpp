@@ -17,6 +17,7 @@
 //
 // Not said here: how weights come about (softmax_weights.hpp).
 #pragma once
+#include "ball.hpp"
 #include "rounding.hpp"
 
 namespace kv {

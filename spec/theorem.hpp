@@ -72,6 +72,12 @@ struct Agreement {
     static constexpr bool holds(Left const& left, Right const& right) { return left == right; }
 };
 
+/// What is kept of every pair that a claim compares: nothing, unless somebody wants to know.
+template <class Left, class Right>
+struct Tally {
+    constexpr void add(Place const&, Left const&, Right const&) {}
+};
+
 /// Both sides of a claim at the first place where they differ. Numbers are lengths or positions.
 template <class Left, class Right>
 struct Equation {
@@ -82,6 +88,7 @@ struct Equation {
     std::int64_t leftCount = 0, rightCount = 0;
     Left left{};
     Right right{};
+    [[no_unique_address]] Tally<Left, Right> tally{};
 
     constexpr void numbers(Place where, std::int64_t l, std::int64_t r) {
         ++compared;
@@ -94,6 +101,7 @@ struct Equation {
     }
     constexpr void scalars(Place where, Left const& l, Right const& r) {
         ++compared;
+        tally.add(where, l, r);
         if (!holds || Agreement<Left, Right>::holds(l, r)) return;
         holds = false;
         at = where;

@@ -200,7 +200,7 @@ Violation violation() {
 }
 
 LawResult law(std::string name, Outcome outcome, std::string why, std::size_t inputs) {
-    return {std::move(name), "rows stay & <stay>", outcome, std::move(why), inputs, {}};
+    return {std::move(name), "rows stay & <stay>", outcome, std::move(why), inputs, {}, {}};
 }
 
 CheckRun heldRun() {
@@ -290,6 +290,43 @@ VIOLATED broken_law: rows stay & <stay>
   trace  append(s0, 2) observe(s0)  [2 verbs, oneHot values]
   again  kvspec replay out/x.trace
 )");
+}
+
+TEST(Report, a_law_says_how_it_was_judged) {
+    auto run = heldRun();
+    auto& laws = run.report.laws;
+    laws.push_back(law("open_law", Outcome::undefined, "may overflow", 0));
+    laws.push_back(law("wide_law", Outcome::vacuous, "declare more", 0));
+    auto& evidence = laws[0].evidence;
+    evidence.rows = 30;
+    evidence.exact = 20;
+    evidence.bounded = 10;
+    evidence.widest = 2;
+    evidence.answers[3] = 6;
+    evidence.answers[9] = 4;
+    evidence.rules[std::size_t(Rule::sums)] = 4;
+    evidence.rules[std::size_t(Rule::scores)] = 6;
+    auto const text = printReport(run, Pairs::smallest);
+    EXPECT_TRUE(text.starts_with("an/engine: held 1 / refused 0 / not reachable 0 / violated 0 / "
+                                 "undefined 1 / vacuous 1\n"))
+        << text;
+    EXPECT_NE(text.find("  open_law  undefined           0  may overflow\n"
+                        "  wide_law  vacuous             0  declare more\n"),
+              text.npos)
+        << text;
+    EXPECT_NE(text.find(R"(
+  judged by      rows    exact interval    widest   answers  mostly
+  good_law         30       20       10   2.0e+00         7  rounded scores, R6
+  widest: of the largest value; answers: half of the intervals accept at most so many
+)"),
+              text.npos)
+        << text;
+    auto const json = Json::parse(reportToJson(run).dump());
+    EXPECT_EQ(json["undefined"], 1);
+    EXPECT_EQ(json["vacuous"], 1);
+    EXPECT_EQ(json["laws"][0]["judgedBy"]["exact"], 20);
+    EXPECT_EQ(json["laws"][0]["judgedBy"]["mostly"], "rounded scores, R6");
+    EXPECT_NE(reportToJunit(run).find("<skipped message=\"vacuous: declare more\"/>"), text.npos);
 }
 
 TEST(Report, each_instrument_has_its_words) {

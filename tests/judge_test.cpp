@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace kv::tests {
 
 namespace {
@@ -394,6 +396,63 @@ TEST(Values, drawing_is_reproducible_and_legal) {
         for (auto const& less : smaller(a, candidate))
             EXPECT_LE(less.trace.steps.size(), a.trace.steps.size());
     }
+}
+
+TEST(Judge, a_turn_of_open_rounding_may_return_another_zero) {
+    Candidate candidate = oracle::ours("contiguous");
+    candidate.numerics.rotation = RotationRounding::contracted;
+    CheckOptions options;
+    options.cases = 3000;
+    auto const report = check(candidate, options);
+    EXPECT_FALSE(report.violation) << report.violation->where << ": got " << report.violation->got
+                                   << ", want " << report.violation->want;
+}
+
+/// Outcomes of one law over the standard setups, under another declaration.
+std::set<Outcome> outcomesOf(std::string const& law, void (*change)(Declaration&)) {
+    std::set<Outcome> outcomes;
+    for (auto setup : standardSetups("contiguous", numericsF32)) {
+        change(setup.declaration);
+        auto const make = [&] { return oracle::ours("contiguous").make(setup); };
+        auto const results = conformance(make, law);
+        outcomes.insert(results.front().outcome);
+    }
+    return outcomes;
+}
+
+TEST(Judge, what_an_overflow_leaves_open_has_not_held) {
+    auto const outcomes = outcomesOf("decodeWithCache_eq_fullAttention", [](Declaration& d) {
+        for (auto& layer : d.layers) layer.scale = double(std::numeric_limits<float>::max());
+    });
+    EXPECT_TRUE(outcomes.contains(Outcome::undefined));
+    EXPECT_FALSE(outcomes.contains(Outcome::violated));
+}
+
+TEST(Judge, an_interval_wider_than_the_values_has_not_held) {
+    auto const outcomes = outcomesOf("window_eq_masked_full", [](Declaration& d) {
+        d.numerics.expUlps = 1u << 24;
+    });
+    EXPECT_TRUE(outcomes.contains(Outcome::vacuous));
+    EXPECT_FALSE(outcomes.contains(Outcome::violated));
+}
+
+TEST(Judge, evidence_says_how_a_law_was_judged) {
+    auto const setup = standardSetups("contiguous", numericsF32Plain).front();
+    auto const make = [&] { return oracle::ours("contiguous").make(setup); };
+    auto const rows = conformance(make, "appendKV_prefix").front().evidence;
+    EXPECT_GT(rows.rows, 0u);
+    EXPECT_EQ(rows.exact + rows.bounded, 0u);
+    auto const outputs = conformance(make, "decodeWithCache_eq_fullAttention").front().evidence;
+    EXPECT_EQ(outputs.rows, 0u);
+    EXPECT_GT(outputs.exact, 0u);
+    EXPECT_GT(outputs.bounded, 0u);
+    EXPECT_GT(outputs.widest, 0);
+    EXPECT_LT(outputs.widest, 1);
+    EXPECT_GT(outputs.typicalAnswers(), 1u);
+    std::size_t named = 0;
+    for (std::size_t rule = 1; rule < ruleCount; ++rule) named += outputs.rules[rule];
+    EXPECT_EQ(named + outputs.rules[0], outputs.bounded);
+    EXPECT_GT(named, 0u);
 }
 
 }  // namespace
