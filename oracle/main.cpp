@@ -3,6 +3,7 @@
 // Exit codes: 0 held, 1 violated, 2 bad input or usage, 3 could have shown too little.
 #include "oracle/candidates.hpp"
 #include "oracle/catalog.hpp"
+#include "oracle/infer.hpp"
 #include "oracle/meter.hpp"
 #include "oracle/replay.hpp"
 #include "oracle/presets.hpp"
@@ -259,6 +260,16 @@ Exit runCheck(CheckArguments const& arguments) {
     return exitOf(run);
 }
 
+Exit runInfer(std::string const& engine, std::optional<std::size_t> setup,
+              std::string const& jsonPath) {
+    auto const& candidate = candidateNamed(candidates(), engine);
+    ReportFile json(jsonPath);
+    auto const all = inferAll(candidate, setup);
+    say(print(all));
+    json.write(jsonText(toJson(all)));
+    return exitOf(all);
+}
+
 Exit runReplay(std::string const& path) {
     auto const file = readTrace(path);
     auto const* counterexample = std::get_if<CounterexampleFile>(&file);
@@ -306,7 +317,8 @@ Exit runMeter(MeterOptions options, std::vector<std::string> const& typed,
 /// Everything a command line can ask for.
 struct Arguments {
     bool isJson = false, isFull = false;
-    std::string theorem, trace, json, preset;
+    std::string theorem, trace, json, preset, engine;
+    std::optional<std::size_t> setup;
     std::vector<std::string> rules;
     CheckArguments check;
     MeterOptions meter;
@@ -385,6 +397,25 @@ void addCheck(CLI::App& app, Arguments& a) {
         "  kvspec check contiguous --budget 60 --seed 7 --junit report.xml\n"
         "  kvspec check contiguous --law rollback_append");
     a.commands.emplace_back(check, [&a] { return runCheck(a.check); });
+}
+
+void addInfer(CLI::App& app, Arguments& a) {
+    auto* infer = app.add_subcommand("infer", "Propose an engine's declaration by asking it");
+    infer->add_option("ENGINE", a.engine, "contiguous, or bugs/NAME for a bug of the zoo")
+        ->required()
+        ->type_name("");
+    infer
+        ->add_option("--setup", a.setup, "Only this one of the shapes that a check tries (all)")
+        ->type_name("N")
+        ->transform(within(1, mostCases));
+    infer->add_option("--json", a.json, "Write the proposal there as JSON")->type_name("FILE");
+    infer->footer(
+        "Exit codes: 0 what was inferred is what the engine declares, 1 some of it differs,\n"
+        "            2 bad usage, 3 nothing could be inferred. None is evidence of conformance.\n"
+        "Examples:\n"
+        "  kvspec infer contiguous\n"
+        "  kvspec infer bugs/mask_one_key_too_wide --setup 1 --json proposal.json");
+    a.commands.emplace_back(infer, [&a] { return runInfer(a.engine, a.setup, a.json); });
 }
 
 void addTraces(CLI::App& app, Arguments& a) {
@@ -476,6 +507,7 @@ Exit run(int count, char const* const* words) {
         "Example:\n  kvspec check contiguous");
     Arguments arguments;
     addLaws(app, arguments);
+    addInfer(app, arguments);
     addCheck(app, arguments);
     addTraces(app, arguments);
     addNumerics(app, arguments);

@@ -47,7 +47,7 @@ law=rollback_append
 
 expect 0 stdout '^kvspec [0-9]+\.[0-9]+\.[0-9]+, built and proved by ' --version
 expect 0 stdout '^  kvspec check contiguous$' --help
-for subcommand in laws explain check replay verify meter; do
+for subcommand in laws explain infer check replay verify numerics meter; do
     expect 0 stdout "^  kvspec $subcommand" "$subcommand" --help
 done
 
@@ -58,8 +58,9 @@ expect 0 stdout '^      length 16, heads 2:1' laws --shapes
 expect 0 stdout "^  kills +$bug: " explain "$law"
 expect 2 stderr 'perhaps rollback_append$' explain rollback_apend
 
-expect 2 stderr 'a subcommand is missing; expected laws, explain, check, replay, verify or meter$'
-expect 2 stderr '"chek" is none; expected laws, explain, check, replay, verify or meter$' chek
+subcommands='laws, explain, infer, check, replay, verify, numerics or meter'
+expect 2 stderr "a subcommand is missing; expected $subcommands\$"
+expect 2 stderr "\"chek\" is none; expected $subcommands\$" chek
 expect 2 stderr '"nobody" is no engine; expected contiguous, bugs/slot_reused, ' check nobody
 expect 2 stderr '^kvspec: --require: "101" .* expected a whole number from 0 to 100; see ' \
     check contiguous --require 101
@@ -88,6 +89,16 @@ for twin in report ./report missing/../report; do
 done
 if [[ -e report ]]; then
     echo "a refused check has written its report"
+    failures=$((failures + 1))
+fi
+
+expect 0 stdout ' fields inferred: [0-9]+ agree, 0 differ, ' infer contiguous --json proposal.json
+expect 1 stdout '^  window +inferred: 5; DIFFERS \(declared 4\)$' \
+    infer bugs/mask_one_key_too_wide --setup 1
+expect 2 stderr '^kvspec: --setup 9 is none; expected 1 to 3$' infer contiguous --setup 9
+expect 2 stderr '"nobody" is no engine; expected contiguous, ' infer nobody
+if ! grep -q '"declaration": {' proposal.json || ! grep -q '"unknown": \[' proposal.json; then
+    echo "the proposal holds no declaration, or does not say what is unknown"
     failures=$((failures + 1))
 fi
 
@@ -137,6 +148,7 @@ lost explain "$law"
 lost check contiguous --cases 10
 lost check "$bug"
 lost replay cured.trace
+lost infer contiguous
 lost verify "$recording"
 got=0
 "$kvspec" check contiguous --cases 10 --json closed.json >&- 2>stderr </dev/null || got=$?
