@@ -28,17 +28,6 @@
 
 namespace kv {
 
-namespace detail {
-/// R16: what lies in an interval is handed out as a number between its rounded ends.
-inline Enclosure handedOut(Enclosure const& e) {
-    Precision const& to = e.numerics->output;
-    if (to.significandBits >= e.numerics->compute.significandBits || e.isUndefined()) return e;
-    double const low = nearest(to, e.low()), high = nearest(to, e.high());
-    if (!std::isfinite(low) || !std::isfinite(high)) return {0, HUGE_VAL, 0, e.numerics};
-    return {low + (high - low) / 2, (high - low) / 2, 0, e.numerics};
-}
-}  // namespace detail
-
 /// The reductions, each bounded for every order at once.
 template <>
 struct Reduce<Enclosure> {
@@ -77,30 +66,34 @@ struct Reduce<Enclosure> {
         unsigned const c = numerics->scoreRoundings;
         Narrowing const narrowing(numerics->query, *numerics);
         Rounding const query(numerics->query, *numerics);
+        bool const isNarrowed = narrowing.relative > 0;
         Grid grid;
-        double center = 0, spread = 0, absolute = 0, flushed = 0, narrowed = 0;
+        Terms terms;
+        double center = 0, spread = 0, factors = 0, narrowed = 0;
         bool isExact = c == 0, isInfinite = false;
         for (std::size_t i = 0; i < n; ++i) {
             double const size = sizeAt(i), term = a[i].center * b[i].center;
+            terms.add(size);
             if (size == 0) continue;
             center += term;
             spread += size - std::abs(term);
-            if (!(detail::isPoint(a[i]) && query.holds(a[i].center))) {
+            factors += 2 + a[i].size() + b[i].size();
+            if (isNarrowed && !(detail::isPoint(a[i]) && query.holds(a[i].center))) {
                 narrowed += size * narrowing.relative + b[i].size() * narrowing.absolute;
                 isInfinite = isInfinite || query.overflows(a[i].size());
             }
-            absolute += size;
-            flushed += r.flush * (2 + a[i].size() + b[i].size());
             if (!isExact) continue;
             isExact = detail::isPoint(a[i]) && detail::isPoint(b[i]) &&
                       std::fma(a[i].center, b[i].center, -term) == 0;
             grid.add(term);
         }
+        double const absolute = terms.total, flushed = r.flush * factors;
         if (isInfinite || r.overflows(absolute)) return {0, HUGE_VAL, 0, numerics};
-        isExact = absolute == 0 || (isExact && narrowed == 0 && grid.isExact(r));
-        if (isExact) return {center, 0, 0, numerics};
+        if (absolute == 0 || (isExact && narrowed == 0 && grid.isExact(r)))
+            return {center, 0, 0, numerics};
+        for (std::size_t i = 0; i < n; ++i) terms.capped += std::min(sizeAt(i), r.unit * absolute);
         double const own = double(n + 2) * ownUnit * absolute;
-        double const sum = r.gamma(1 + c) * absolute + sumError(r, n, sizeAt, 1 + c);
+        double const sum = r.gamma(1 + c) * absolute + sumError(r, terms, 1 + c);
         double const all = own + sum * (1 + narrowed / absolute) + narrowed + flushed;
         auto e = detail::around(center, spread + all, numerics);
         e.flushed = flushed;
@@ -111,19 +104,18 @@ struct Reduce<Enclosure> {
     template <class Score, class Value>
     static auto softmaxMean(std::size_t n, Score score, Value value) {
         auto const width = value(std::size_t{0}).size();
-        std::vector<Ball> scores(n), columns(n * width);
+        std::vector<Ball> scores(n);
+        ValueRows values(n, width);
         Numerics const* numerics = &numericsF32;
         for (std::size_t j = 0; j < n; ++j) {
             Enclosure const s = score(j);
             if (numerics == &numericsF32) numerics = s.numerics;
             scores[j] = {s.center, s.radius};
-            auto const& row = value(j);
-            for (std::size_t d = 0; d < width; ++d)
-                columns[d * n + j] = {row[d].center, row[d].radius};
+            values.set(j, value(j));
         }
-        SoftmaxBound const bound(scores, *numerics);
+        auto const means = SoftmaxBound(scores, *numerics).means(values);
         return tabulate(width, [&](std::size_t d) {
-            Ball const mean = bound.mean(&columns[d * n]);
+            Ball const& mean = means[d];
             auto e = detail::handedOut(detail::around(mean.center, mean.radius, numerics));
             e.rule = mean.rule;
             return e;

@@ -13,8 +13,9 @@
 // A fold of these operators bounds one order of summation; reductions are in enclosure.hpp, which
 // is the header to include.
 #pragma once
-#include "summation.hpp"
+#include "conversion.hpp"
 #include "scalar.hpp"
+#include "summation.hpp"
 
 namespace kv {
 
@@ -67,6 +68,14 @@ inline bool isPoint(Enclosure const& e) {
     return e.radius == 0 && Rounding(*e.numerics).holds(e.center);
 }
 inline bool isZero(Enclosure const& e) { return e.radius == 0 && e.center == 0; }
+/// R16: what lies in an interval is handed out as a number between its rounded ends.
+inline Enclosure handedOut(Enclosure const& e) {
+    Precision const& to = e.numerics->output;
+    if (to.significandBits >= e.numerics->compute.significandBits || e.isUndefined()) return e;
+    double const low = nearest(to, e.low()), high = nearest(to, e.high());
+    if (!std::isfinite(low) || !std::isfinite(high)) return {0, HUGE_VAL, 0, e.numerics};
+    return {low + (high - low) / 2, (high - low) / 2, 0, e.numerics};
+}
 /// A constant of the spec text has the default numerics; the engine's own go first.
 inline Numerics const* shared(Enclosure const& a, Enclosure const& b) {
     return a.numerics == &numericsF32 ? b.numerics : a.numerics;

@@ -35,14 +35,18 @@ class SoftmaxBound {
         if (weights_.isDefined) boundDenominator(n.normRoundings * parts);
     }
 
-    /// The mean of one component; column[j] belongs to score j.
-    Ball mean(Ball const* column) const {
-        double magnitude = 0;
-        for (std::size_t j = 0; j < total_; ++j) magnitude += column[j].size();
-        if (!weights_.isDefined || r_.overflows(magnitude) || v_.overflows(magnitude))
-            return {0, HUGE_VAL};
-        if (auto const exact = exact_->mean(weights_, column)) return *exact;
-        return boundedMean(column, magnitude);
+    /// The mean of each component.
+    std::vector<Ball> means(ValueRows const& values) const {
+        std::vector<Ball> all(values.width, Ball{0, HUGE_VAL});
+        if (!weights_.isDefined) return all;
+        SoftmaxColumns const columns(values, total_, weights_, factors_, v_);
+        for (std::size_t c = 0; c < values.width; ++c) {
+            double const magnitude = columns.magnitude[c];
+            if (r_.overflows(magnitude) || v_.overflows(magnitude)) continue;
+            auto const exact = exact_->mean(weights_, values, c);
+            all[c] = exact ? *exact : bounded(columns, c);
+        }
+        return all;
     }
 
    private:
@@ -51,15 +55,17 @@ class SoftmaxBound {
         double const n = double(rows.size());
         double rounding = 0;
         for (auto const& row : rows) {
-            // The most that this weight can be of the sum of all weights.
-            shares_.push_back(std::min(1.0, row.high / weights_.lowest));
-            growths_.push_back(v_.gamma(1 + row.steps) + narrowing_.relative);
-            rounding += shares_.back() * r_.gamma(row.steps);
+            factors_.push_back({.share = std::min(1.0, row.high / weights_.lowest),
+                                .growth = v_.gamma(1 + row.steps) + narrowing_.relative,
+                                .isOne = false});
+            rounding += factors_.back().share * r_.gamma(row.steps);
         }
         before_ = 1 + weights_.steps + divisions;
         exact_.emplace(weights_, numerics_, before_);
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            factors_[i].isOne = exact_->isWhole() && rows[i].wins;
         if (exact_->isWhole()) return;
-        auto const share = [&](std::size_t i) { return shares_[i]; };
+        auto const share = [&](std::size_t i) { return factors_[i].share; };
         double const sum = sumError(r_, rows.size(), share, before_);
         double const least = r_.terms > 0 ? HUGE_VAL : r_.gamma(n + weights_.steps);
         denominator_ = std::min(least, rounding + sum) + exact_->flushes() + narrowing_.relative +
@@ -68,38 +74,18 @@ class SoftmaxBound {
     }
 
     /// R12, R13, R15.
-    Ball boundedMean(Ball const* column, double magnitude) const {
-        auto const& rows = weights_.rows;
-        std::size_t const n = rows.size();
-        std::vector<double> terms(n);
-        double center = 0, whole = 0, least = HUGE_VAL, most = -HUGE_VAL, given = 0;
-        double sum = 0, numerator = 0, spread = 0;
-        for (std::size_t i = 0; i < n; ++i) {
-            auto const& v = column[rows[i].index];
-            terms[i] = shares_[i] * v.size();
-            sum += terms[i];
-            // One times a value that is held is that value.
-            bool const isKept =
-                exact_->isWhole() && rows[i].wins && v.radius == 0 && v_.holds(v.center);
-            if (!isKept) numerator += terms[i] * growths_[i];
-            center += rows[i].weight * v.center;
-            whole += rows[i].weight;
-            least = std::min(least, v.center);
-            most = std::max(most, v.center);
-            given = std::max(given, v.radius);
-        }
-        numerator += sumError(v_, n, [&](std::size_t i) { return terms[i]; }, before_);
-        center /= whole;
-        for (auto const& row : rows)
-            spread += row.spread * std::abs(column[row.index].center - center);
-        spread /= weights_.lowest;
-        double const range = std::min(std::max(most - center, center - least), spread) + given;
+    Ball bounded(SoftmaxColumns const& x, std::size_t c) const {
+        auto const terms = x.terms(c, weights_.rows.size());
+        double const n = terms.n, sum = terms.total, center = x.center[c];
+        double const numerator = x.rounded[c] + sumError(v_, terms, before_);
+        double const hull = std::max(x.most[c] - center, center - x.least[c]);
+        double const range = std::min(hull, x.spread[c] / weights_.lowest) + x.given[c];
         double const sums = numerator + (std::abs(center) + range) * denominator_;
         double const divided = (sum + numerator) * division_;
         double const merged = (sum + numerator) * weights_.common;
-        double const own = (3 * double(n) + 8) * ownUnit * sum;
-        double const flushed = (6 * double(n) + 1 + magnitude) * std::max(r_.flush, v_.flush) +
-                               magnitude * narrowing_.absolute / weights_.lowest;
+        double const own = (3 * n + 8) * ownUnit * sum;
+        double const flushed = (6 * n + 1 + x.magnitude[c]) * std::max(r_.flush, v_.flush) +
+                               x.magnitude[c] * narrowing_.absolute / weights_.lowest;
         double const computed = (sums + divided) / (1 - denominator_) + merged;
         double const narrowed = 2 * narrowing_.relative * sum;
         return {center, denominator_ < 1 ? range + computed + own + flushed : HUGE_VAL,
@@ -123,7 +109,7 @@ class SoftmaxBound {
     Narrowing narrowing_;
     std::size_t total_;
     SoftmaxWeights weights_;
-    std::vector<double> shares_, growths_;
+    std::vector<SoftmaxColumns::RowFactors> factors_;
     std::optional<SoftmaxExact> exact_;
     double before_ = 0;                      // roundings of one term besides the additions
     double denominator_ = 0, division_ = 0;  // relative errors

@@ -17,7 +17,7 @@
 //
 // Not said here: which rows win (softmax_weights.hpp).
 #pragma once
-#include "softmax_weights.hpp"
+#include "softmax_columns.hpp"
 
 #include <optional>
 
@@ -49,14 +49,14 @@ class SoftmaxExact {
     /// What flushing may take from all terms together, in units of a winner.
     double flushes() const { return flushes_; }
 
-    /// The mean of one component, if it is the same in every engine, or if it is 0 but for a rest;
-    /// column[j] belongs to score j.
-    std::optional<Ball> mean(SoftmaxWeights const& weights, Ball const* column) const {
+    /// The mean of one component, if it is the same in every engine, or if it is 0 but for a rest.
+    std::optional<Ball> mean(SoftmaxWeights const& weights, ValueRows const& values,
+                             std::size_t component) const {
         if (!isWhole_) return {};
         Grid grid;
         double total = 0, others = 0;
         for (auto const& row : weights.rows) {
-            auto const& v = column[row.index];
+            Ball const v = values.at(row.index, component);
             if (row.wins) {
                 if (v.radius > 0) return {};
                 grid.add(v.center);

@@ -46,24 +46,39 @@ class Grid {
     double absolute_ = 0;
 };
 
-/// R2, R3, R3b: bound of the rounding error of a sum of n terms, magnitude(i) = |x_i|, when each
-/// term and partial sum may have been rounded `before` times for other reasons. Adding a zero is
-/// exact, so in any order only the other terms count. Flushing is not included.
+/// What a bound has to know of the magnitudes |x_i| of n terms. Adding a zero is exact, so in any
+/// order only the other terms count.
+struct Terms {
+    double n = 0;       ///< all of them
+    double count = 0;   ///< those that are not 0
+    double total = 0;   ///< sum |x_i|
+    double capped = 0;  ///< sum min(|x_i|, u total)
+
+    constexpr void add(double magnitude) {
+        n += 1;
+        total += magnitude;
+        count += magnitude > 0 ? 1 : 0;
+    }
+};
+
+/// R2, R3, R3b: bound of the rounding error of a sum, when each term and partial sum may have been
+/// rounded `before` times for other reasons. Flushing is not included.
+constexpr double sumError(Rounding const& r, Terms const& x, double before) {
+    if (x.total == 0 || (x.count < 2 && r.terms == 0)) return 0;
+    double const shaped = r.shaped(x.n) * x.total;
+    double const grown = 1 + r.gamma(2 * (x.count + before));
+    if (r.terms > 0) return grown * shaped;
+    if (!r.isNearest) return grown * std::min(shaped, r.gamma(x.count - 1) * x.total);
+    return grown * std::min({shaped, (x.count - 1) * r.unit * x.total, x.capped});
+}
+
+/// The same for terms that can be asked twice, magnitude(i) = |x_i|.
 template <class Magnitude>
 constexpr double sumError(Rounding const& r, std::size_t n, Magnitude magnitude, double before) {
-    double total = 0, count = 0, capped = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-        total += magnitude(i);
-        count += magnitude(i) > 0 ? 1 : 0;
-    }
-    if (count < 2 && r.terms == 0) return 0;
-    if (total == 0) return 0;
-    double const shaped = r.shaped(static_cast<double>(n)) * total;
-    double const grown = 1 + r.gamma(2 * (count + before));
-    if (r.terms > 0) return grown * shaped;
-    if (!r.isNearest) return grown * std::min(shaped, r.gamma(count - 1) * total);
-    for (std::size_t i = 0; i < n; ++i) capped += std::min(magnitude(i), r.unit * total);
-    return grown * std::min({shaped, (count - 1) * r.unit * total, capped});
+    Terms x;
+    for (std::size_t i = 0; i < n; ++i) x.add(magnitude(i));
+    for (std::size_t i = 0; i < n; ++i) x.capped += std::min(magnitude(i), r.unit * x.total);
+    return sumError(r, x, before);
 }
 
 }  // namespace kv

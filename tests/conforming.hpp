@@ -137,7 +137,8 @@ struct Style {
     bool fuses = false;
     bool flushes = false;
     bool rises = false;  ///< the worst engine errs upwards where the value is positive
-    bool addsRounded = false;  ///< the denominator adds the weights as they meet the values
+    bool dividesNarrow = false;  ///< in the precision of the sums
+    bool addsRounded = false;    ///< the denominator adds the weights as they meet the values
     std::uint64_t seed = 0;
 };
 
@@ -360,8 +361,9 @@ class Engine {
     }
 
     float divided(float sum, float total) const {
-        return s_.division == Division::reciprocal ? mul(sum, f(1 / double(total)))
-                                                   : f(double(sum) / double(total));
+        auto const& in = s_.dividesNarrow ? acc : f;
+        return s_.division == Division::reciprocal ? mulIn(in, sum, in(1 / double(total)))
+                                                   : in(double(sum) / double(total));
     }
     void rescale(Part& part, float top) const {
         float const factor =
@@ -488,6 +490,7 @@ inline Style randomStyle(Random& random, Numerics const& n) {
         .fuses = coin(random),
         .flushes = n.subnormals == Subnormals::flushed && coin(random),
         .rises = coin(random),
+        .dividesNarrow = coin(random),
         .addsRounded = coin(random),
         .seed = random()};
     if (n.expUlps >= cubicUlps && coin(random)) style.exp = Exp::cubic;
@@ -645,6 +648,29 @@ inline void faint(Problem& p, Random& random) {
     for (std::size_t i = 0; i < p.v.size(); ++i) p.v[i] = i < p.e ? 0 : 1;
 }
 
+/// All rows weigh 1; each value but the first is almost what a sum of truncated terms loses whole.
+inline void swallowed(Problem& p, Precision const& sums) {
+    std::fill(p.q.begin(), p.q.end(), 0.f);
+    double const step = lastPlace(sums, 1);
+    for (std::size_t i = 0; i < p.v.size(); ++i)
+        p.v[i] = i < p.e ? 1 : float(step - step / 256);
+}
+
+/// Weights that are all rounded to the worse side: those of value 0 down, those of value 1 up.
+inline void biased(Problem& p, Precision const& weights) {
+    p.scale = 1;
+    std::fill(p.q.begin(), p.q.end(), 0.f);
+    std::fill(p.k.begin(), p.k.end(), 0.f);
+    p.q[0] = 1;
+    for (std::size_t j = 1; j < p.n; ++j) {
+        bool const isUp = j % 8 == 0;
+        double const low = std::ldexp(1, isUp ? -5 : -1), half = lastPlace(weights, low) / 2;
+        p.k[j * p.d] = float(std::log(low + half + (isUp ? half : -half) / 32));
+        for (std::size_t c = 0; c < p.e; ++c) p.v[j * p.e + c] = isUp ? 1 : 0;
+    }
+    for (std::size_t c = 0; c < p.e; ++c) p.v[c] = 0;
+}
+
 /// Rows of the first families, which strain scores and values of any size, as an engine of these
 /// numerics would have stored them.
 inline Problem problemFor(Numerics const& numerics, Random& random) {
@@ -653,7 +679,13 @@ inline Problem problemFor(Numerics const& numerics, Random& random) {
     auto p = drawn(random, n, 1 + below(random, 128), 1 + below(random, 3));
     strainScores(p, family, random);
     strainValues(p, family, random);
-    if (below(random, 6) == 0) faint(p, random);
+    switch (below(random, 12)) {
+        case 0:
+        case 1: faint(p, random); break;
+        case 2: swallowed(p, numerics.accumulate); break;
+        case 3: biased(p, numerics.weights); break;
+        default: break;
+    }
     p.numerics = &numerics;
     for (auto* floats : {&p.q, &p.k, &p.v})
         for (auto& x : *floats) x = float(nearest(numerics.compute, double(x)));
