@@ -69,7 +69,7 @@ struct Numerics {
         (Precision, compute),             // of all that no other field names (R1)
         (Precision, query),               // a query is rounded to it before its products (R6)
         (Precision, scores),              // a finished score is rounded to it (R6)
-        (Precision, weights),             // a weight, before it meets a value (R14)
+        (Precision, weights),             // a weight, once, before it meets a value (R14)
         (Precision, accumulate),          // sums of weighted values (R13)
         (Precision, output),              // what is handed out (R16)
         (OperationRounding, rounding),    // towardZero: twice the unit, nothing is absorbed (R1)

@@ -6,7 +6,9 @@
 //     R12  |sum w v / sum w - o| <= sum |w_j - p_j| |v_j - o| / sum low_j, centred at the mean o of
 //          the p_j, where errors common to all weights cancel; and no mean leaves the hull of the v
 //     R13  numerator and denominator are sums (summation.hpp), each in its own precision, of terms
-//          that were rounded by their product and by `steps` rescales
+//          that were rounded by their product and by `steps` rescales. A denominator that is 2^k in
+//          every engine (softmax_exact.hpp) is so because it lost the weights of the others, and
+//          2^k + R taken for 2^k errs by at most R, in units of a winner, relative to sum w >= 2^k
 //     R14  a weight may be rounded to fewer bits before it meets its value, before or after it is
 //          added to the denominator, so nothing cancels
 //     R15  the division adds gamma(normRoundings), relative to sum w |v| since it may come first
@@ -64,7 +66,10 @@ class SoftmaxBound {
         exact_.emplace(weights_, numerics_, before_);
         for (std::size_t i = 0; i < rows.size(); ++i)
             factors_[i].isOne = exact_->isWhole() && rows[i].wins;
-        if (exact_->isWhole()) return;
+        if (exact_->isWhole()) {
+            denominator_ = exact_->lost();
+            return;
+        }
         auto const share = [&](std::size_t i) { return factors_[i].share; };
         double const sum = sumError(r_, rows.size(), share, before_);
         double const least = r_.terms > 0 ? HUGE_VAL : r_.gamma(n + weights_.steps);

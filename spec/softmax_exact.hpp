@@ -39,13 +39,15 @@ class SoftmaxExact {
         grow_ = (1 + both) * (Narrowing(n.weights, n).relative > 0 ? 2 : 1);
         flushes_ = weights.rows.size() > weights.winners ? 6 * count * (r.flush + v_.flush) : 0;
         double const half = r.terms > 0 ? std::min(r.truncation, r.unit / 2) : r.unit / 2;
+        lost_ = grow_ * others / winner_ + flushes_;
         isWhole_ = std::has_single_bit(weights.winners) &&
-                   double(weights.winners) <= powerOfTwo(r.sumBits) &&
-                   grow_ * others / winner_ + flushes_ < half * (1 - slack);
+                   double(weights.winners) <= powerOfTwo(r.sumBits) && lost_ < half * (1 - slack);
     }
 
     /// Whether the denominator is the number of winners, 2^k, in every engine.
     bool isWhole() const { return isWhole_; }
+    /// What the weights of the others come to, in units of a winner: a whole denominator lacks it.
+    double lost() const { return lost_; }
     /// What flushing may take from all terms together, in units of a winner.
     double flushes() const { return flushes_; }
 
@@ -79,7 +81,7 @@ class SoftmaxExact {
    private:
     Rounding v_;
     double grow_ = 1;  // what the others may grow by until they meet a winner
-    double winner_ = HUGE_VAL, flushes_ = 0;
+    double winner_ = HUGE_VAL, flushes_ = 0, lost_ = 0;
     bool isWhole_ = false;
 };
 

@@ -103,6 +103,11 @@ inline std::vector<Semantics> const& everySemantics() {
         {"weights and output bf16", sixteen},
         {"weights and output bf16, in blocks", with(sixteen, blocks)},
         {"weights and output bf16, by tensor cores", with(sixteen, core)},
+        {"f32, careful", careful.plain}, {"f32, careless", careless.plain},
+        {"f32, careful, fused and merged", careful.both},
+        {"f32, careless, fused and merged", careless.both},
+        {"f32, loose exp, fused and merged", looseExp.both},
+        {"f32, loose division, merged", looseDivision.merged},
         {"all f16", with(everywhere(f16, numericsF32Plain), kept)},
         {"all bf16, fused and merged", everywhere(bf16, numericsF32)}};
         for (auto const& preset : everyPreset)
@@ -146,17 +151,30 @@ struct Style {
 class Keeps {
    public:
     Keeps(Precision const& p, OperationRounding rounding, bool flushes)
-        : p_(p), isNearest_(rounding == OperationRounding::nearest), flushes_(flushes) {}
+        : p_(p),
+          isNearest_(rounding == OperationRounding::nearest),
+          isFloat_(isNearest_ && p == precisions::f32),
+          flushes_(flushes),
+          least_(powerOfTwo(p.minExponent)),
+          cut_(53 - static_cast<int>(p.significandBits)) {}
     float operator()(double x) const {
-        if (flushes_ && std::abs(x) < powerOfTwo(p_.minExponent)) return 0;
-        if (isNearest_ && p_ == precisions::f32) return static_cast<float>(x);
+        if (flushes_ && std::abs(x) < least_) return 0;
+        if (isFloat_) return static_cast<float>(x);
+        // Of a normal number that cannot overflow, the bits beyond the last place are cut off.
+        auto const word = std::bit_cast<std::uint64_t>(x);
+        int const exponent = static_cast<int>(word >> 52 & 0x7FF) - 1023;
+        if (cut_ < 1 || exponent < p_.minExponent || exponent + 1 >= p_.maxExponent)
+            return byDefinition(x);
+        auto const place = std::uint64_t{1} << cut_;
+        auto const up = isNearest_ ? place / 2 - 1 + (word >> cut_ & 1) : 0;
+        return static_cast<float>(std::bit_cast<double>((word + up) & ~(place - 1)));
+    }
+    float byDefinition(double x) const {
         return static_cast<float>(isNearest_ || x == 0 || !std::isfinite(x)
                                       ? nearest(p_, x)
                                       : std::trunc(x / lastPlace(p_, x)) * lastPlace(p_, x));
     }
-    float read(float x) const {
-        return flushes_ && std::abs(x) < powerOfTwo(p_.minExponent) ? 0 : x;
-    }
+    float read(float x) const { return flushes_ && std::abs(x) < least_ ? 0 : x; }
     Keeps truncating() const { return {p_, OperationRounding::towardZero, flushes_}; }
     /// The next number of this precision on the way to `end`.
     float next(float x, float end) const {
@@ -168,7 +186,9 @@ class Keeps {
 
    private:
     Precision p_;
-    bool isNearest_, flushes_;
+    bool isNearest_, isFloat_, flushes_;
+    double least_;  // normal number
+    int cut_;       // bits of a double that are not kept
 };
 
 /// Scores, weights and sums of one engine, each rounded as it declares.
@@ -182,7 +202,15 @@ class Engine {
           acc(n_.accumulate, n_.rounding, s.flushes),
           toScore_(n_.scores, OperationRounding::nearest, s.flushes),
           toWeight_(n_.weights, OperationRounding::nearest, s.flushes),
-          random_(s.seed) {}
+          random_(s.seed),
+          query_(p.q) {
+        Keeps const toQuery(n_.query, OperationRounding::nearest, s.flushes);
+        for (auto& x : query_) {
+            x = toQuery(x);
+            if (s_.scale == Scale::onQuery) x = mul(x, f(double(p_.scale)));
+            if (s_.scale == Scale::onBoth) x = mul(x, f(std::sqrt(double(p_.scale))));
+        }
+    }
 
     Floats run() {
         for (std::size_t j = 0; j < p_.n; ++j)
@@ -269,15 +297,15 @@ class Engine {
     }
 
     /// a[0] b[0] + a[1] b[1] + ... in the order of this engine.
-    float sumOf(Keeps const& in, Floats a, Floats b) {
+    float sumOf(Keeps const& in, Floats const& a, Floats const& b) {
         std::size_t const n = a.size();
         if (s_.order == Order::backward || s_.order == Order::shuffled) {
             std::vector<std::size_t> at(n);
             std::iota(at.rbegin(), at.rend(), std::size_t{0});
             if (s_.order == Order::shuffled) std::shuffle(at.begin(), at.end(), random_);
-            Floats x(n), y(n);
-            for (std::size_t i = 0; i < n; ++i) x[i] = a[at[i]], y[i] = b[at[i]];
-            a = x, b = y;
+            float sum = 0;
+            for (auto const i : at) sum = mulAdd(in, a[i], b[i], sum);
+            return sum;
         }
         if (s_.order == Order::tree) return treeOf(in, a, b, 0, n);
         if (s_.order == Order::lanes) return lanesOf(in, a, b);
@@ -305,14 +333,14 @@ class Engine {
     float byTensorCore(Keeps const& in, Floats const& a, Floats const& b, float sum) {
         for (std::size_t begin = 0; begin < a.size(); begin += n_.fmaTerms) {
             std::size_t const end = std::min<std::size_t>(a.size(), begin + n_.fmaTerms);
-            std::vector<double> terms{double(sum)};
+            terms_.assign(1, double(sum));
             for (std::size_t i = begin; i < end; ++i)
-                terms.push_back(double(in.read(a[i])) * double(in.read(b[i])));
+                terms_.push_back(double(in.read(a[i])) * double(in.read(b[i])));
             double largest = 0, total = 0;
-            for (double const x : terms) largest = std::max(largest, std::abs(x));
+            for (double const x : terms_) largest = std::max(largest, std::abs(x));
             if (largest == 0) continue;
             double const place = lastPlace({n_.fmaBits + 1, -1022, 1024}, largest);
-            for (double const x : terms)
+            for (double const x : terms_)
                 total += s_.rises ? std::floor(x / place) : std::trunc(x / place);
             sum = in.truncating()(total * place);
         }
@@ -320,22 +348,15 @@ class Engine {
     }
 
     float score(std::size_t j) {
-        Floats q = p_.q;
-        Keeps const toQuery(n_.query, OperationRounding::nearest, s_.flushes);
-        for (auto& x : q) x = toQuery(x);
         Floats k(p_.k.begin() + std::ptrdiff_t(j * p_.d),
                            p_.k.begin() + std::ptrdiff_t((j + 1) * p_.d));
         float const root = f(std::sqrt(double(p_.scale)));
         float const scale = f(double(p_.scale));
-        for (auto& x : q) {
-            if (s_.scale == Scale::onQuery) x = mul(x, scale);
-            if (s_.scale == Scale::onBoth) x = mul(x, root);
-        }
         for (auto& x : k) {
             if (s_.scale == Scale::onKey) x = mul(x, scale);
             if (s_.scale == Scale::onBoth) x = mul(x, root);
         }
-        float const sum = sumOf(f, q, k);
+        float const sum = sumOf(f, query_, k);
         return s_.scale == Scale::after ? mul(sum, scale) : sum;
     }
     float value(std::size_t j, std::size_t c) const { return p_.v[j * p_.e + c]; }
@@ -345,12 +366,14 @@ class Engine {
         Floats weights;
         for (std::size_t j = 0; j < p_.n; ++j)
             weights.push_back(expBelow(scores_[j], top, value(j, 0)));
+        // A weight is rounded once: before it is added, or before it meets a value.
         if (s_.addsRounded)
             for (auto& w : weights) w = toWeight_(w);
         float const total = total_ = sumOf(f, weights, Floats(p_.n, 1));
         if (s_.division == Division::first)
             for (auto& w : weights) w = f(double(w) / double(total));
-        for (auto& w : weights) w = toWeight_(w);
+        if (!s_.addsRounded)
+            for (auto& w : weights) w = toWeight_(w);
         return tabulated([&](std::size_t c) {
             Floats column;
             for (std::size_t j = 0; j < p_.n; ++j) column.push_back(value(j, c));
@@ -467,7 +490,9 @@ class Engine {
     Keeps f, acc;  // of scores, weights and their sum; of sums of weighted values
     Keeps toScore_, toWeight_;
     Random random_;
+    Floats query_;  // as its scores meet it
     Floats scores_;
+    std::vector<double> terms_;  // of one tensor-core operation
     float total_ = 0;  // dividing by a power of two is exact, however carelessly it is done
 };
 
@@ -549,6 +574,16 @@ inline Problem drawn(Random& random, std::size_t n, std::size_t d, std::size_t e
     Problem p{n, d, e, float(1 / std::sqrt(double(d))), Floats(d), Floats(n * d), Floats(n * e)};
     for (auto* floats : {&p.q, &p.k, &p.v})
         for (auto& x : *floats) x = gauss(random);
+    return p;
+}
+
+/// Rows for an engine of these numerics. One that promises not to round a score besides its dot
+/// product can keep that only where there is nothing to scale.
+inline Problem drawnFor(Numerics const& numerics, Random& random, std::size_t n, std::size_t d,
+                        std::size_t e) {
+    auto p = drawn(random, n, d, e);
+    p.numerics = &numerics;
+    if (numerics.scoreRoundings == 0) p.scale = 1;
     return p;
 }
 
@@ -676,7 +711,8 @@ inline void biased(Problem& p, Precision const& weights) {
 inline Problem problemFor(Numerics const& numerics, Random& random) {
     auto const family = Family(below(random, int(Family::farTail)));
     std::size_t const n = 1 + below(random, coin(random) ? 8 : 200);
-    auto p = drawn(random, n, 1 + below(random, 128), 1 + below(random, 3));
+    std::size_t const d = 1 + below(random, 128), e = 1 + below(random, 3);
+    auto p = drawnFor(numerics, random, n, d, e);
     strainScores(p, family, random);
     strainValues(p, family, random);
     switch (below(random, 12)) {
@@ -686,7 +722,6 @@ inline Problem problemFor(Numerics const& numerics, Random& random) {
         case 3: biased(p, numerics.weights); break;
         default: break;
     }
-    p.numerics = &numerics;
     for (auto* floats : {&p.q, &p.k, &p.v})
         for (auto& x : *floats) x = float(nearest(numerics.compute, double(x)));
     return p;

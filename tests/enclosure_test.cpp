@@ -184,6 +184,21 @@ TEST(Enclosure, convictsAnUndeclaredForm) {
     EXPECT_GT(merged, 0u);
 }
 
+/// A weight that the denominator loses is missing from the mean all the same: where sums are
+/// truncated it may be more than half of the last place of the output.
+TEST(Enclosure, ofAWeightThatTheDenominatorLosesHoldsTheEngine) {
+    static constexpr Numerics truncating = [] {
+        auto n = numericsF32Plain;
+        n.rounding = OperationRounding::towardZero;
+        return n;
+    }();
+    Random random(13);
+    for (int i = 0; i < 200; ++i) {
+        Problem const p{2, 1, 1, 1, {1}, {0, -17}, {1 - power(-14), 0}, &truncating};
+        EXPECT_TRUE(accepts(enclose(p), Engine(p, randomStyle(random, truncating)).run()));
+    }
+}
+
 TEST(Enclosure, ofATieThatRoundsIsNotExact) {
     Random random(6);
     auto p = drawn(random, 2, 16, 1);
