@@ -123,11 +123,14 @@ struct Reduce<Enclosure> {
     }
 };
 
-/// R16. A NaN lies in no defined enclosure, -0 equals +0.
+/// R16. A NaN lies in no defined enclosure, -0 equals +0. An output of more bits than are declared
+/// was not handed out as declared.
 template <>
 struct Agreement<float, Enclosure> {
     static bool holds(float y, Enclosure const& e) {
-        return e.isUndefined() || (nearestFloat(e.low()) <= y && y <= nearestFloat(e.high()));
+        if (e.isUndefined()) return true;
+        bool const isHandedOut = e.handsOut == nullptr || nearest(*e.handsOut, double(y)) == y;
+        return isHandedOut && nearestFloat(e.low()) <= y && y <= nearestFloat(e.high());
     }
 };
 

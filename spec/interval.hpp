@@ -26,6 +26,7 @@ struct Enclosure {
     double flushed = 0;  ///< of a dot product: what flushing may cost after a scale was put on q
     Numerics const* numerics = &numericsF32;
     Rule rule = Rule::none;  ///< of an output of attention: what its radius comes from
+    Precision const* handsOut = nullptr;  ///< R16: of such an output: only its numbers
 
     double low() const { return center - radius; }
     double high() const { return center + radius; }
@@ -71,10 +72,10 @@ inline bool isZero(Enclosure const& e) { return e.radius == 0 && e.center == 0; 
 /// R16: what lies in an interval is handed out as a number between its rounded ends.
 inline Enclosure handedOut(Enclosure const& e) {
     Precision const& to = e.numerics->output;
-    if (to.significandBits >= e.numerics->compute.significandBits || e.isUndefined()) return e;
+    if (to.significandBits >= precisions::f32.significandBits || e.isUndefined()) return e;
     double const low = nearest(to, e.low()), high = nearest(to, e.high());
     if (!std::isfinite(low) || !std::isfinite(high)) return {0, HUGE_VAL, 0, e.numerics};
-    return {low + (high - low) / 2, (high - low) / 2, 0, e.numerics};
+    return {low + (high - low) / 2, (high - low) / 2, 0, e.numerics, e.rule, &to};
 }
 /// A constant of the spec text has the default numerics; the engine's own go first.
 inline Numerics const* shared(Enclosure const& a, Enclosure const& b) {

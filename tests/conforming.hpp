@@ -62,7 +62,7 @@ struct Semantics {
     std::string name;
     Numerics numerics;
 };
-inline Numerics stages(Precision const& weights, Precision const& accumulate,
+constexpr Numerics stages(Precision const& weights, Precision const& accumulate,
                        Precision const& output) {
     Numerics n = numericsF32Plain;
     n.weights = weights;

@@ -327,6 +327,26 @@ TEST(Enclosure, acceptsTheRoundedEnds) {
     EXPECT_TRUE(single(exactly(third, numericsF32)));
 }
 
+/// R16: an engine that declares an output of eight bits hands out no other numbers.
+TEST(Enclosure, acceptsOnlyNumbersOfTheDeclaredOutput) {
+    Random random(13);
+    static constexpr Numerics narrow = stages(precisions::f32, precisions::f32, precisions::bf16);
+    auto p = drawn(random, 200, 16, 1);
+    p.numerics = &narrow;
+    auto const e = enclose(p)[0];
+    auto const holds = [&](double y) {
+        return Agreement<float, Enclosure>::holds(float(y), e);
+    };
+    EXPECT_TRUE(holds(nearest(precisions::bf16, e.center)));
+    // Also where several of its numbers are accepted: what lies between them is not.
+    auto wide = e;
+    wide.radius += 2 * lastPlace(precisions::bf16, e.center);
+    double const number = nearest(precisions::bf16, e.center);
+    double const between = number + lastPlace(precisions::bf16, number) / 2;
+    EXPECT_TRUE((Agreement<float, Enclosure>::holds(float(number), wide)));
+    EXPECT_FALSE((Agreement<float, Enclosure>::holds(float(between), wide)));
+}
+
 TEST(Enclosure, ofOneOperationHoldsTheFloat) {
     Random random(10);
     auto const one = [](float x) { return exactly(x, numericsF32); };

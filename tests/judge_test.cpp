@@ -4,6 +4,7 @@
 #include "properties/check.hpp"
 #include "properties/spelling.hpp"
 #include "properties/values.hpp"
+#include "spec/presets.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -418,6 +419,26 @@ std::set<Outcome> outcomesOf(std::string const& law, void (*change)(Declaration&
         outcomes.insert(results.front().outcome);
     }
     return outcomes;
+}
+
+/// A preset that does not describe the engine convicts it, however wide its intervals are.
+TEST(Judge, a_preset_that_is_wrong_on_purpose_is_convicted) {
+    for (auto const* name : {"all.bf16", "torch.sdpa_math.bf16", "torch.flash_cpu.bf16",
+                             "vllm.unified_attention.bf16"}) {
+        Candidate candidate = oracle::ours("contiguous");
+        candidate.numerics = presetOf(name)->numerics;
+        CheckOptions options;
+        options.cases = 500;
+        EXPECT_TRUE(check(candidate, options).violation) << name;
+    }
+    for (auto const* name : {"torch.sdpa_math.f32", "torch.flash_cpu.f32",
+                             "ggml.flash_attn_ext.f32", "onnxruntime.gqa_cpu.f32"}) {
+        Candidate candidate = oracle::ours("contiguous");
+        candidate.numerics = presetOf(name)->numerics;
+        CheckOptions options;
+        options.cases = 500;
+        EXPECT_FALSE(check(candidate, options).violation) << name;
+    }
 }
 
 TEST(Judge, what_an_overflow_leaves_open_has_not_held) {
