@@ -167,8 +167,8 @@ std::string instrumentLines(properties::CheckReport const& report) {
         auto const& e = law.evidence;
         if (e.rows + e.exact + e.bounded == 0)
             continue;
-        text += fmt::format("  {:<{}}  {:>8} {:>8} {:>8}", law.law, width, e.rows, e.exact,
-                            e.bounded);
+        text += fmt::format("  {:<{}}  {:>8} {:>8} {:>8} {:>6}", law.law, width, e.rows, e.exact,
+                            e.bounded, e.open);
         if (e.bounded > 0)
             text += fmt::format("  {:8.1e} {:>9}  {}", e.widest, e.typicalAnswers(),
                                 wordsFor(mostOf(e)));
@@ -176,11 +176,11 @@ std::string instrumentLines(properties::CheckReport const& report) {
     }
     if (text.empty())
         return "";
-    return fmt::format("  {:<{}}  {:>8} {:>8} {:>8}  {:>8} {:>9}  mostly\n", title, width, "rows",
-                       "exact", "interval", "widest", "answers") +
+    return fmt::format("  {:<{}}  {:>8} {:>8} {:>8} {:>6}  {:>8} {:>9}  mostly\n", title, width,
+                       "rows", "exact", "interval", "open", "widest", "answers") +
            text +
-           "  widest: of the largest value; answers: half of the intervals accept at most so "
-           "many\n\n";
+           "  open: outputs of which nothing can be said; widest: of the largest value;\n"
+           "  answers: half of the intervals accept at most so many\n\n";
 }
 
 struct PairCount {
@@ -278,7 +278,8 @@ OrderedJson toJson(LawResult const& law) {
     if (!law.why.empty())
         out["why"] = law.why;
     auto const& e = law.evidence;
-    out["judgedBy"] = {{"rows", e.rows}, {"exact", e.exact}, {"interval", e.bounded}};
+    out["judgedBy"] = {
+        {"rows", e.rows}, {"exact", e.exact}, {"interval", e.bounded}, {"open", e.open}};
     if (e.bounded > 0) {
         out["judgedBy"]["widest"] = e.widest;
         out["judgedBy"]["answers"] = e.typicalAnswers();

@@ -1,8 +1,9 @@
 // report: say what a check found, to a person, to a program and to a CI server.
 //
-// A check ends in one of four numbers per law, never in a bare "passed": held on what was tried,
-// refused by the engine, not reachable on it, or violated. Beside them stands what the run could
-// have shown: the share of the zoo's bugs in its reach, and how often each pair of verbs came up.
+// Each law ends in one of six outcomes, never in a bare "passed": held on what was tried, refused
+// by the engine, not reachable on it, violated; undefined or vacuous where the declaration leaves
+// the answers open. Beside them stands how each was judged, and what the run could have shown: the
+// share of the zoo's bugs in its reach, and how often each pair of verbs came up.
 //
 // A violation is five lines: the law; where it broke; got and want, and which instrument says so;
 // the shortest trace that shows it; the command that shows it again.
@@ -54,8 +55,8 @@ std::string printVerdict(properties::Violation const& violation, std::string con
 
 /// Everything in the report; "kvspec-report" is the version of this layout.
 OrderedJson reportToJson(CheckRun const& run);
-/// JUnit's XML: one testcase per law, a failure with the five lines, skipped where a law was
-/// refused or not reachable.
+/// JUnit's XML: one testcase per law, a failure with the five lines, skipped where a law has
+/// neither held nor failed.
 std::string reportToJunit(CheckRun const& run);
 
 /// The text as it may stand in XML 1.0, in an attribute or between tags. What XML cannot hold

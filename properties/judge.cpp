@@ -483,12 +483,15 @@ double largestValue(LiveWorld const& world) {
     return largest;
 }
 
-/// A claim that holds has decided something unless all its outputs were left open.
+/// A claim that holds has decided something unless most of its outputs were left open.
 void count(auto const& equation, double largest, LawResult& result) {
     if (equation.compared == 0) return;
     auto const& tally = equation.tally;
-    bool const isUndefined = tally.outputs > 0 && tally.undefined == tally.outputs;
-    if (tally.outputs > 0 && tally.narrowest > largest) {
+    auto const open = static_cast<std::size_t>(
+        std::ranges::count_if(tally.widths, [&](double width) { return width > largest; }));
+    result.evidence.open += open;
+    bool const isUndefined = 2 * tally.undefined > open;
+    if (2 * open > tally.widths.size()) {
         if (result.outcome == Outcome::refused) return;
         result.outcome = isUndefined ? Outcome::undefined : Outcome::vacuous;
         result.why = isUndefined ? "the declared arithmetic may overflow on these inputs"
@@ -578,6 +581,7 @@ void Evidence::add(Evidence const& o) {
     rows += o.rows;
     exact += o.exact;
     bounded += o.bounded;
+    open += o.open;
     widest = std::max(widest, o.widest);
     for (std::size_t i = 0; i < answers.size(); ++i) answers[i] += o.answers[i];
     for (std::size_t i = 0; i < rules.size(); ++i) rules[i] += o.rules[i];

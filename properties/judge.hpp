@@ -74,6 +74,7 @@ struct Evidence {
     std::size_t rows = 0;      ///< numbers of keys and values
     std::size_t exact = 0;     ///< outputs with one right float
     std::size_t bounded = 0;   ///< outputs with an interval
+    std::size_t open = 0;      ///< outputs that may overflow, or of a vacuous interval
     double widest = 0;         ///< interval, in units of the largest value it averages
     /// Intervals that accept less than 2^i numbers of the output's precision, at index i.
     std::array<std::size_t, 34> answers{};

@@ -180,18 +180,18 @@ namespace kv {
 template <>
 struct Tally<properties::Observed, Enclosure> {
     properties::Evidence evidence;  ///< its `widest` is not yet divided by the largest value
-    double narrowest = HUGE_VAL;    ///< width of an output's interval, infinite if none is defined
-    std::size_t outputs = 0, undefined = 0;
+    std::vector<double> widths;     ///< of outputs; infinite where any answer is accepted
+    std::size_t undefined = 0;      ///< outputs that may have overflowed
 
-    void add(Place const& at, properties::Observed const&, Enclosure const& right) {
+    void add(Place const& at, properties::Observed const& seen, Enclosure const& right) {
+        if (!seen.held) return;
         if (at.what != What::output) {
             ++evidence.rows;
             return;
         }
-        ++outputs;
         undefined += right.isOverflowed() ? 1 : 0;
+        widths.push_back(width(right));
         if (right.isUndefined()) return;
-        narrowest = std::min(narrowest, width(right));
         if (single(right)) {
             ++evidence.exact;
             return;

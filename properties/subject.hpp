@@ -1,7 +1,7 @@
 // subject: choose lengths worth the whole vocabulary.
 //
 // Inputs of trace_eq_spec, erase_commutes.
-// The fixed trace of the claim; random traces come from traces.hpp.
+// The fixed trace of the claim; random traces come from check.hpp.
 #pragma once
 #include "inputs.hpp"
 

@@ -2,15 +2,16 @@
 //
 // An engine may add in any order, keep its sums in sixteen bits, or round the weights before they
 // meet the values; all of that is right, if it is what the engine promises. So it promises, field
-// by field, and every bound is derived from the promise. A field that is not known takes the
-// conservative value of numericsF32: it costs width, never a false alarm.
+// by field, and every bound is derived from the promise. Where numericsF32 is loose (summation, the
+// exponential's form, merges, flushing) not knowing costs width only; precisions, rounding, tensor
+// cores, the turning of keys, the error of exp and the number of parts have to be known.
 //
 //     score    = dot(q, k) in `compute`, q rounded to `query`, the score to `scores`
 //     weight   = exp(score - max) in `compute`, rounded to `weights`
 //     output   = sum(weight value) in `accumulate` / sum(weight) in `compute`, rounded to `output`
 //
 // Three levels: formats alone (any order of summation); also how sums are divided into blocks, so
-// that a term meets fewer additions (R3); also the schedule, which can be replayed (replay.hpp).
+// that a term meets fewer additions (R3); also the whole schedule, for which there is no field yet.
 // Conversions between formats round to nearest, ties to even (IEEE 754-2019, section 4.3.1).
 //
 // Each field names the rule of rounding.hpp, softmax_weights.hpp or softmax_bound.hpp that reads
@@ -38,7 +39,7 @@ inline constexpr Precision f64{53, -1022, 1024}, f32{24, -126, 128}, f16{11, -14
 /// Of every product, sum and fused multiply-add. Conversions round to nearest.
 enum class OperationRounding : std::uint8_t {
     nearest,    ///< u = 2^-p
-    towardZero  ///< or anything else that returns a neighbor, u = 2^(1-p): tensor cores
+    towardZero  ///< u = 2^(1-p): sums of tensor cores
 };
 
 /// Whether numbers below the normal ones survive.
@@ -67,7 +68,7 @@ struct Numerics {
     BOOST_HANA_DEFINE_STRUCT(
         Numerics,
         (Precision, compute),             // of all that no other field names (R1)
-        (Precision, query),               // a query is rounded to it before its products (R6)
+        (Precision, query),               // a query, as it is given, is rounded to it (R6)
         (Precision, scores),              // a finished score is rounded to it (R6)
         (Precision, weights),             // a weight, once, before it meets a value (R14)
         (Precision, accumulate),          // sums of weighted values (R13)
@@ -82,9 +83,9 @@ struct Numerics {
                                           // its accumulator; 0: none is used (R3b)
         (unsigned, fmaBits),              // fraction bits to which it aligns and truncates (R3b)
         (unsigned, scoreRoundings),       // roundings of a score besides its dot product (R6)
-        (unsigned, expUlps),              // error of exp in units of the last place (R10)
+        (unsigned, expUlps),              // relative error of exp, in units of 2^(1-p) (R10)
         (int, expFlushExponent),          // exp below 2^this may be flushed to zero (R10)
-        (unsigned, normRoundings),        // roundings of the final division (R15)
+        (unsigned, normRoundings),        // roundings of the division; by 2^k it is exact (R15)
         (RotationRounding, rotation),     //
         (ExponentForm, exponent),         // fused: a largest score other than 0 is inexact (R8)
         (PartMerge, merge),               // logSumExp: a mean over several keys is inexact (R9)

@@ -31,9 +31,8 @@ struct Enclosure {
     double low() const { return center - radius; }
     double high() const { return center + radius; }
     double size() const { return std::abs(center) + radius; }
-    /// Every answer is accepted.
     bool isUndefined() const { return !(radius < std::numeric_limits<double>::infinity()); }
-    /// R17: the declaration does not say what comes out. Else some rule has no bound to give.
+    /// R17. An enclosure that accepts everything for another reason has a rule with no bound.
     bool isOverflowed() const { return isUndefined() && rule == Rule::none; }
     friend bool operator==(Enclosure const&, Enclosure const&) = default;
 };
@@ -71,11 +70,16 @@ inline bool isPoint(Enclosure const& e) {
 inline bool isZero(Enclosure const& e) { return e.radius == 0 && e.center == 0; }
 /// R16: what lies in an interval is handed out as a number between its rounded ends.
 inline Enclosure handedOut(Enclosure const& e) {
-    Precision const& to = e.numerics->output;
-    if (to.significandBits >= precisions::f32.significandBits || e.isUndefined()) return e;
-    double const low = nearest(to, e.low()), high = nearest(to, e.high());
-    if (!std::isfinite(low) || !std::isfinite(high)) return {0, HUGE_VAL, 0, e.numerics};
-    return {low + (high - low) / 2, (high - low) / 2, 0, e.numerics, e.rule, &to};
+    auto const& n = *e.numerics;
+    auto const& to = n.output;
+    bool const isNarrow = to.significandBits < precisions::f32.significandBits;
+    if (e.isUndefined() || (!isNarrow && Narrowing(to, n).relative == 0)) return e;
+    double low = nearest(to, e.low()), high = nearest(to, e.high());
+    if (!std::isfinite(low) || !std::isfinite(high)) return {0, HUGE_VAL, 0, &n};
+    double const least = Rounding(to, n).least;
+    bool const mayFlush = n.subnormals == Subnormals::flushed && low < least && high > -least;
+    if (mayFlush) low = std::min(low, 0.0), high = std::max(high, 0.0);
+    return {low + (high - low) / 2, (high - low) / 2, 0, &n, e.rule, isNarrow ? &to : nullptr};
 }
 /// A constant of the spec text has the default numerics; the engine's own go first.
 inline Numerics const* shared(Enclosure const& a, Enclosure const& b) {

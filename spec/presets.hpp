@@ -5,6 +5,9 @@
 // which sums are made. A preset promises no more than the named file shows; what the file leaves to
 // a compiler, a BLAS or a tensor core is left open here too.
 //
+// No attention kernel shows how keys were turned, so that is left open (`contracted`). ggml adds
+// products of f16 in f16 on some ARM machines: hence x86 in the name.
+//
 // Whoever knows the engine better declares more, and is held to it. A preset that does not describe
 // the engine convicts it: that is a finding about the declaration.
 //
@@ -25,9 +28,14 @@ struct Preset {
 };
 
 namespace detail {
+inline constexpr Numerics openTurns = [] {
+    Numerics n = numericsF32Plain;
+    n.rotation = RotationRounding::contracted;
+    return n;
+}();
 /// f32 inside, weights as they meet the values and outputs in `outside`.
 constexpr Numerics rounding(Precision const& weights, Precision const& output) {
-    Numerics n = numericsF32Plain;
+    Numerics n = openTurns;
     n.weights = weights;
     n.output = output;
     return n;
@@ -43,7 +51,7 @@ constexpr Numerics torchFlash(Precision const& weights, Precision const& output)
 /// ggml: the query in the precision of the keys, scores scaled after the dot product, one key after
 /// the other.
 constexpr Numerics ggmlFlash(Precision const& query, Precision const& accumulate) {
-    Numerics n = numericsF32Plain;
+    Numerics n = openTurns;
     n.query = query;
     n.accumulate = accumulate;
     return n;
@@ -62,7 +70,7 @@ constexpr Numerics tensorCores(Precision const& stored) {
 inline constexpr Preset everyPreset[] = {
     {"torch.sdpa_math.f32", 0, "aten/src/ATen/native/transformers/attention.cpp",
      "the root of the scale on query and key, two matrix products around a softmax",
-     numericsF32Plain},
+     detail::openTurns},
     {"torch.sdpa_math.bf16", 0, "aten/src/ATen/native/transformers/attention.cpp",
      "computes in f32 and converts its result",
      detail::rounding(precisions::f32, precisions::bf16)},
@@ -70,24 +78,24 @@ inline constexpr Preset everyPreset[] = {
      "exp_u20 below the running maximum of blocks of 512 keys",
      detail::torchFlash(precisions::f32, precisions::f32)},
     {"torch.flash_cpu.bf16", 1, "aten/src/ATen/native/cpu/FlashAttentionKernel.cpp",
-     "the same; weights are stored as bf16 for the second product",
+     "the same; weights stored as bf16; both products return f32, as those of MKL do",
      detail::torchFlash(precisions::bf16, precisions::bf16)},
-    {"ggml.flash_attn_ext.f16", 0, "ggml/src/ggml-cpu/ops.cpp",
-     "query converted to f16, weighted values of type f16 accumulated in f16, key by key",
+    {"ggml.flash_attn_ext_x86.f16", 0, "ggml/src/ggml-cpu/ops.cpp",
+     "query converted to f16, scores in f32, values of type f16 accumulated in f16, key by key",
      detail::ggmlFlash(precisions::f16, precisions::f16)},
-    {"ggml.flash_attn_ext.f32", 0, "ggml/src/ggml-cpu/ops.cpp",
+    {"ggml.flash_attn_ext_x86.f32", 0, "ggml/src/ggml-cpu/ops.cpp",
      "the same with keys and values of type f32, accumulated in f32",
      detail::ggmlFlash(precisions::f32, precisions::f32)},
     {"onnxruntime.gqa_cpu.f32", 0, "onnxruntime/contrib_ops/cpu/bert/gqa_attention_base.h",
      "scale inside the first matrix product, a softmax, a second product; f16 goes through f32",
-     numericsF32Plain},
+     detail::openTurns},
     {"vllm.unified_attention.bf16", 0,
      "vllm/v1/attention/ops/triton_unified_attention.py",
      "scores and sums in f32 by tensor cores, weights cast to the values' type, parts merged",
      detail::tensorCores(precisions::bf16)},
     {"all.bf16", 0, "no single file: every intermediate is a bf16 tensor",
      "scores, weights, sums and output, each rounded to bf16",
-     everywhere(precisions::bf16, numericsF32Plain)}};
+     everywhere(precisions::bf16, detail::openTurns)}};
 
 /// The preset of this name, or nothing.
 constexpr Preset const* presetOf(std::string_view name) {

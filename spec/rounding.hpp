@@ -5,13 +5,15 @@
 // here are plain doubles derived from the declaration (arithmetic.hpp), nothing is tuned.
 //
 //     R1   fl(a op b) = (a op b)(1 + d) + e, |d| <= u, |e| <= eta     Higham 2002, section 2.2
-//     R3   sums of n terms in blocks of B: no term meets more than h = B + n/B additions
+//     R3   sums of n terms in blocks of B: no term meets more than h = B + n/B + 2 additions
 //     R3b  K exact products and the accumulator, aligned to the largest of them and truncated to F
-//          fraction bits: n/K operations of K + 2 truncations each, u = 2^-F
+//          fraction bits: n/K operations for a dot product
 //
 // Toward zero, u = 2^(1-p). R3: blocks that are added one after the other, or B lanes that are
 // added up at the end; each merge of parts adds one. R3b is the model of Fasi et al.,
-// doi 10.7717/peerj-cs.330: K + 1 truncated addends and a truncated sum.
+// doi 10.7717/peerj-cs.330: K + 1 truncated addends and a sum that is truncated to F fraction bits
+// and to p significant ones. Visible keys may begin and end within a block, and sinks stand in
+// another, so two blocks more are met.
 //
 // Not said here: sums (summation.hpp), the set of values an engine may hold (enclosure.hpp).
 #pragma once
@@ -60,13 +62,16 @@ class Rounding {
           minExponent(p.minExponent),
           isNearest(n.rounding == OperationRounding::nearest),
           unit(powerOfTwo(isNearest ? -bits : 1 - bits)),
+          least(powerOfTwo(minExponent)),
           flush(powerOfTwo(n.subnormals == Subnormals::kept ? minExponent - bits : minExponent)),
           limit(powerOfTwo(p.maxExponent - 1)) {}
     constexpr explicit Rounding(Numerics const& n) : Rounding(n.compute, n) {}
 
     /// Sums of the products of a score.
     static constexpr Rounding ofDots(Numerics const& n) {
-        return Rounding(n.compute, n).inBlocks(n.dotBlock, 1).byTensorCore(n);
+        auto r = Rounding(n.compute, n).inBlocks(n.dotBlock, 1).byTensorCore(n);
+        r.isDot = true;
+        return r;
     }
     /// Sums of weights.
     static constexpr Rounding ofWeights(Numerics const& n) {
@@ -82,12 +87,14 @@ class Rounding {
     int minExponent;         ///< of the smallest normal number
     bool isNearest;          ///< R1
     double unit;             ///< R1: u
+    double least;            ///< the smallest normal number
     double flush;            ///< R1: eta, also for subnormal inputs that are taken for zero
     double limit;            ///< R17: half of the range, since a score may also be kept in base 2
     double block = 0;        ///< R3: terms of a block; 0: any order
     double parts = 1;        ///< R3: parts that are merged
     double terms = 0;        ///< R3b: K; 0: no such operation
     double truncation = 0;   ///< R3b: 2^-F
+    bool isDot = false;      ///< R3b: terms are as many as the head has components
 
     /// gamma_k = k u / (1 - k u), what k roundings in a row amount to: Higham 2002, lemma 3.1.
     constexpr double gamma(double k) const { return gamma(k, unit); }
@@ -103,10 +110,13 @@ class Rounding {
     constexpr bool absorbs() const { return isNearest && terms == 0; }
     /// R3, R3b: the relative error of a sum of n terms of the declared shape; infinite if none is.
     constexpr double shaped(double n) const {
-        double error = std::numeric_limits<double>::infinity();
-        if (terms > 0) error = gamma(whole(n / terms) * (terms + 2), truncation);
-        else if (block > 0) error = gamma(std::min(n, block) + whole(n / block) + parts);
-        return error;
+        double const blocks = block > 0 ? whole(n / block) + 2 + parts : 0;
+        if (terms == 0 && block == 0) return std::numeric_limits<double>::infinity();
+        if (terms == 0) return gamma(std::min(n, block) + blocks);
+        // Where no block is known, each key may stand in an operation of its own.
+        double const ofKeys = block > 0 ? whole(std::min(n, block) / terms) * blocks : n;
+        double const one = (terms + 1) * truncation + std::max(truncation, powerOfTwo(1 - bits));
+        return gamma(isDot ? whole(n / terms) : ofKeys, one) + gamma(blocks);
     }
 
    private:

@@ -10,7 +10,8 @@
 //          every engine (softmax_exact.hpp) is so because it lost the weights of the others, and
 //          2^k + R taken for 2^k errs by at most R, in units of a winner, relative to sum w >= 2^k
 //     R14  a weight may be rounded to fewer bits before it meets its value, before or after it is
-//          added to the denominator, so nothing cancels
+//          added to the denominator, so nothing cancels; it may be normalised before, and then
+//          what is flushed is a part of the whole, not of the largest weight
 //     R15  the division adds gamma(normRoundings), relative to sum w |v| since it may come first
 //
 // R9. Where parts are normalised before they are merged, each part and the whole is divided. What a
@@ -70,8 +71,12 @@ class SoftmaxBound {
             denominator_ = exact_->lost();
             return;
         }
-        auto const share = [&](std::size_t i) { return factors_[i].share; };
-        double const sum = sumError(r_, rows.size(), share, before_);
+        Terms shares;
+        for (auto const& row : factors_) shares.add(row.share);
+        shares.n = double(total_);
+        for (auto const& row : factors_)
+            shares.capped += std::min(row.share, r_.unit * shares.total);
+        double const sum = sumError(r_, shares, before_);
         double const least = r_.terms > 0 ? HUGE_VAL : r_.gamma(n + weights_.steps);
         denominator_ = std::min(least, rounding + sum) + exact_->flushes() + narrowing_.relative +
                        n * narrowing_.absolute / weights_.lowest;
@@ -80,7 +85,7 @@ class SoftmaxBound {
 
     /// R12, R13, R15.
     Ball bounded(SoftmaxColumns const& x, std::size_t c) const {
-        auto const terms = x.terms(c, weights_.rows.size());
+        auto const terms = x.terms(c);
         double const n = terms.n, sum = terms.total, center = x.center[c];
         double const numerator = x.rounded[c] + sumError(v_, terms, before_);
         double const hull = std::max(x.most[c] - center, center - x.least[c]);
@@ -90,7 +95,8 @@ class SoftmaxBound {
         double const merged = (sum + numerator) * weights_.common;
         double const own = (3 * n + 8) * ownUnit * sum;
         double const flushed = (6 * n + 1 + x.magnitude[c]) * std::max(r_.flush, v_.flush) +
-                               x.magnitude[c] * narrowing_.absolute / weights_.lowest;
+                               x.magnitude[c] * narrowing_.absolute /
+                                   std::min(1.0, weights_.lowest);
         double const computed = (sums + divided) / (1 - denominator_) + merged;
         double const narrowed = 2 * narrowing_.relative * sum;
         return {center, denominator_ < 1 ? range + computed + own + flushed : HUGE_VAL,

@@ -53,7 +53,7 @@ class SoftmaxColumns {
         : magnitude(values.width), center(values.width), spread(values.width),
           least(values.width, HUGE_VAL), most(values.width, -HUGE_VAL), given(values.width),
           rounded(values.width), sums(values.width), count(values.width), capped(values.width),
-          exact_(values.radii.empty() ? values.width : 0) {
+          total_(double(total)), exact_(values.radii.empty() ? values.width : 0) {
         for (std::size_t j = 0; j < total; ++j) addMagnitudes(rowOf(values, j));
         double whole = 0;
         for (std::size_t i = 0; i < factors.size(); ++i) {
@@ -71,8 +71,8 @@ class SoftmaxColumns {
     std::vector<double> rounded, sums, count, capped;
 
     /// R2, R3: what the sum of weighted values is made of.
-    Terms terms(std::size_t component, std::size_t rows) const {
-        return {double(rows), count[component], sums[component], capped[component]};
+    Terms terms(std::size_t component) const {
+        return {total_, count[component], sums[component], capped[component]};
     }
 
    private:
@@ -109,6 +109,7 @@ class SoftmaxColumns {
         }
     }
 
+    double total_;               // scores
     std::vector<double> exact_;  // radii of a row of exact values
 };
 

@@ -10,7 +10,7 @@
 //
 // Where sums are truncated, a tiny negative term costs h its last bit, so T has to be 0; weights
 // are positive, so their sum is still 2^k. Rounding a weight to fewer bits leaves 1 as it is and at
-// most doubles another.
+// most doubles another; where it is normalised before that, 2^-k has to be a normal number too.
 //
 // This is what makes a probe: whether an input is one is found here, from the rows that are stored,
 // not promised by whoever made it.
@@ -27,7 +27,7 @@ class SoftmaxExact {
    public:
     /// `before`: roundings of one term besides the additions.
     SoftmaxExact(SoftmaxWeights const& weights, Numerics const& n, double before)
-        : v_(Rounding::ofValues(n)) {
+        : v_(Rounding::ofValues(n)), leastWeight_(n.weights.minExponent) {
         auto const r = Rounding::ofWeights(n);
         double const count = double(weights.rows.size());
         double others = 0;
@@ -54,7 +54,7 @@ class SoftmaxExact {
     /// The mean of one component, if it is the same in every engine, or if it is 0 but for a rest.
     std::optional<Ball> mean(SoftmaxWeights const& weights, ValueRows const& values,
                              std::size_t component) const {
-        if (!isWhole_) return {};
+        if (!isWhole_ || -std::countr_zero(weights.winners) < leastWeight_) return {};
         Grid grid;
         double total = 0, others = 0;
         for (auto const& row : weights.rows) {
@@ -75,11 +75,12 @@ class SoftmaxExact {
             double const least = powerOfTwo(winners == 1 ? bitsOf(total).highest : grid.spacing());
             if (!(rest < least * v_.unit / 2)) return {};
         }
-        return Ball{total / winners, total == 0 ? rest / winners : 0};
+        return Ball{total / winners, total == 0 ? rest / winners : 0, Rule::exponents};
     }
 
    private:
     Rounding v_;
+    int leastWeight_;  // exponent of the smallest normal weight
     double grow_ = 1;  // what the others may grow by until they meet a winner
     double winner_ = HUGE_VAL, flushes_ = 0, lost_ = 0;
     bool isWhole_ = false;

@@ -20,7 +20,8 @@
 // smallest subnormal number, every other weight is exactly 0: the last factor on its way is 0,
 // since an exp errs by ulps of its own result. Such rows are left out.
 //
-// Assumed of every engine: exp(0) = 1, and its maximum is one of the scores it computed.
+// Assumed of every engine: exp(0) = 1, exp of less than half of the smallest subnormal is 0, its
+// maximum is one of the scores it computed, and dividing by 2^k is exact.
 // Not said here: maxima that are not followed at once (lazy rescaling).
 #pragma once
 #include "conversion.hpp"
@@ -44,7 +45,8 @@ struct WeightBox {
 class SoftmaxWeights {
    public:
     /// One ball per score, at least one.
-    SoftmaxWeights(std::vector<Ball> const& scores, Numerics const& numerics) {
+    SoftmaxWeights(std::vector<Ball> const& scores, Numerics const& numerics)
+        : total_(double(scores.size())) {
         Rounding const r(numerics);
         for (auto const& score : scores) {
             rows.push_back({.index = rows.size(), .score = rounded(score, numerics)});
@@ -62,19 +64,17 @@ class SoftmaxWeights {
     std::size_t winners = 0;
     double lowest = 0;   ///< of the sum of all weights
     double steps = 0;    ///< the most of one row
-    double common = 0;   ///< R9: relative error of the whole mean
+    double common = 0;               ///< R9: relative error of the whole mean
     Rule largest = Rule::exponents;  ///< of the spread
     bool isDefined = true;
 
    private:
     static constexpr double exponentRoundings = 3;  // R7
 
-    /// R6: as it is kept until the exponential.
     static Ball rounded(Ball const& score, Numerics const& n) {
         if (score.radius == 0 && Rounding(n.scores, n).holds(score.center)) return score;
-        Narrowing const narrowing(n.scores, n);
-        double const error = score.size() * narrowing.relative + narrowing.absolute;
-        return {score.center, score.radius + error};
+        Narrowing const by(n.scores, n);
+        return {score.center, score.radius + score.size() * by.relative + by.absolute};
     }
 
     void findWinners(Rounding const& r, Numerics const& n, SoftmaxForm const& form) {
@@ -141,10 +141,10 @@ class SoftmaxWeights {
 
     /// R10: how often the maximum above a row may move. Parts have blocks of their own.
     double mostMaxima(Numerics const& n) const {
-        return n.keyBlock == 0 ? HUGE_VAL : std::ceil(double(rows.size()) / n.keyBlock) + n.parts;
+        return n.keyBlock == 0 ? HUGE_VAL : std::ceil(total_ / n.keyBlock) + 2 + n.parts;
     }
 
-    double top_ = -HUGE_VAL, floor_ = -HUGE_VAL, ceiling_ = -HUGE_VAL, size_ = 0;  // largest score
+    double total_, top_ = -HUGE_VAL, floor_ = -HUGE_VAL, ceiling_ = -HUGE_VAL, size_ = 0;
 };
 
 }  // namespace kv

@@ -67,9 +67,10 @@ constexpr double sumError(Rounding const& r, Terms const& x, double before) {
     if (x.total == 0 || (x.count < 2 && r.terms == 0)) return 0;
     double const shaped = r.shaped(x.n) * x.total;
     double const grown = 1 + r.gamma(2 * (x.count + before));
-    if (r.terms > 0) return grown * shaped;
-    if (!r.isNearest) return grown * std::min(shaped, r.gamma(x.count - 1) * x.total);
-    return grown * std::min({shaped, (x.count - 1) * r.unit * x.total, x.capped});
+    double const scalar = (r.isNearest ? (x.count - 1) * r.unit : r.gamma(x.count - 1)) * x.total;
+    // A kernel with tensor cores may still add some sums on ordinary units.
+    if (r.terms > 0) return grown * std::max(shaped, scalar);
+    return grown * std::min({shaped, scalar, r.isNearest ? x.capped : scalar});
 }
 
 /// The same for terms that can be asked twice, magnitude(i) = |x_i|.

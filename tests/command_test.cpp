@@ -301,6 +301,7 @@ TEST(Report, a_law_says_how_it_was_judged) {
     evidence.rows = 30;
     evidence.exact = 20;
     evidence.bounded = 10;
+    evidence.open = 4;
     evidence.widest = 2;
     evidence.answers[3] = 6;
     evidence.answers[9] = 4;
@@ -315,9 +316,10 @@ TEST(Report, a_law_says_how_it_was_judged) {
               text.npos)
         << text;
     EXPECT_NE(text.find(R"(
-  judged by      rows    exact interval    widest   answers  mostly
-  good_law         30       20       10   2.0e+00         7  rounded scores, R6
-  widest: of the largest value; answers: half of the intervals accept at most so many
+  judged by      rows    exact interval   open    widest   answers  mostly
+  good_law         30       20       10      4   2.0e+00         7  rounded scores, R6
+  open: outputs of which nothing can be said; widest: of the largest value;
+  answers: half of the intervals accept at most so many
 )"),
               text.npos)
         << text;

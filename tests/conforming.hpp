@@ -74,12 +74,16 @@ inline Numerics with(Numerics n, void (*change)(Numerics&)) {
     change(n);
     return n;
 }
+inline Numerics byTensorCores(Numerics n, unsigned terms, unsigned bits) {
+    n.fmaTerms = terms;
+    n.fmaBits = bits;
+    n.parts = bits > n.compute.significandBits ? 5 : 1;
+    return n;
+}
 inline std::vector<Semantics> const& everySemantics() {
     using namespace precisions;
     auto const blocks = [](Numerics& n) { n.dotBlock = 8, n.keyBlock = 16; };
     auto const toZero = [](Numerics& n) { n.rounding = OperationRounding::towardZero; };
-    auto const core = [](Numerics& n) { n.fmaTerms = 8, n.fmaBits = 23; };
-    auto const coarse = [](Numerics& n) { n.fmaTerms = 4, n.fmaBits = 13; };
     auto const parts = [](Numerics& n) { n.keyBlock = 4, n.parts = 3; };
     auto const cubic = [](Numerics& n) { n.expUlps = cubicUlps; };
     auto const scores = [](Numerics& n) { n.scores = f16; };
@@ -93,16 +97,18 @@ inline std::vector<Semantics> const& everySemantics() {
         {"f32 in blocks", with(numericsF32Plain, blocks)},
         {"f32 in blocks and parts", with(numericsF32Plain, parts)},
         {"f32 toward zero", with(numericsF32Plain, toZero)},
-        {"f32 by tensor cores, 23 bits", with(numericsF32Plain, core)},
-        {"f32 by tensor cores, 13 bits", with(numericsF32Plain, coarse)},
+        {"f32 by tensor cores, 23 bits", byTensorCores(numericsF32Plain, 8, 23)},
+        {"f32 by tensor cores, 13 bits", byTensorCores(numericsF32Plain, 4, 13)},
         {"f32, cubic exp", with(numericsF32Plain, cubic)},
         {"f32, scores f16", with(numericsF32Plain, scores)},
         {"f32, query bf16", with(numericsF32Plain, query)},
         {"f32, values in f16", stages(f32, f16, f32)},
         {"weights and output f16", stages(f16, f32, f16)},
+        {"output f16", stages(f32, f32, f16)},
+        {"f32 by tensor cores, 30 bits, in parts", byTensorCores(numericsF32Plain, 4, 30)},
         {"weights and output bf16", sixteen},
         {"weights and output bf16, in blocks", with(sixteen, blocks)},
-        {"weights and output bf16, by tensor cores", with(sixteen, core)},
+        {"weights and output bf16, by tensor cores", byTensorCores(sixteen, 8, 23)},
         {"f32, careful", careful.plain}, {"f32, careless", careless.plain},
         {"f32, careful, fused and merged", careful.both},
         {"f32, careless, fused and merged", careless.both},

@@ -327,6 +327,48 @@ TEST(Enclosure, acceptsTheRoundedEnds) {
     EXPECT_TRUE(single(exactly(third, numericsF32)));
 }
 
+/// R14: what is normalised before it is rounded is flushed as a part of the whole.
+TEST(Enclosure, holdsWeightsThatAreNormalisedBeforeTheyAreRounded) {
+    Random random(14);
+    static constexpr Numerics narrow = stages(precisions::f16, precisions::f32, precisions::f32);
+    auto p = drawn(random, 80, 1, 1);
+    p.scale = p.q[0] = 1;
+    p.numerics = &narrow;
+    for (std::size_t j = 0; j < p.n; ++j) {
+        bool const isHeavy = j < 40;
+        p.k[j] = isHeavy ? 0 : float(std::log(30 * powerOfTwo(narrow.weights.minExponent)));
+        p.v[j] = isHeavy ? 0 : 1;
+    }
+    Style style;
+    style.division = Division::first;
+    style.flushes = true;
+    auto const y = Engine(p, style).run();
+    EXPECT_EQ(y[0], 0) << "nothing was flushed";
+    EXPECT_TRUE(accepts(enclose(p), y));
+    // 2^15 equal weights are each below the smallest normal number of f16.
+    p = drawn(random, std::size_t{1} << 15, 1, 1);
+    p.q[0] = 0;
+    p.numerics = &narrow;
+    for (auto& v : p.v) v = 1;
+    EXPECT_TRUE(accepts(enclose(p), Engine(p, style).run()));
+}
+
+/// R16: what is handed out may be flushed too, also where the mean itself is exact.
+TEST(Enclosure, holdsAnOutputThatIsFlushed) {
+    Random random(15);
+    static constexpr Numerics narrow = stages(precisions::f32, precisions::f32, precisions::f16);
+    auto p = drawn(random, 1, 1, 1);
+    p.numerics = &narrow;
+    p.v[0] = float(powerOfTwo(narrow.output.minExponent)) / 2;
+    for (bool const flushes : {false, true}) {
+        Style style;
+        style.flushes = flushes;
+        auto const y = Engine(p, style).run();
+        EXPECT_EQ(y[0], flushes ? 0 : p.v[0]);
+        EXPECT_TRUE(accepts(enclose(p), y));
+    }
+}
+
 /// R16: an engine that declares an output of eight bits hands out no other numbers.
 TEST(Enclosure, acceptsOnlyNumbersOfTheDeclaredOutput) {
     Random random(13);

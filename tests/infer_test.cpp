@@ -391,7 +391,7 @@ TEST(Infer, presets_promise_no_more_than_was_seen) {
     EXPECT_TRUE(has(output, "torch.sdpa_math.bf16"));
     EXPECT_FALSE(has(output, "torch.sdpa_math.f32"));
     auto const sum = inferWays({.sum = Element::f16});
-    EXPECT_TRUE(has(sum, "ggml.flash_attn_ext.f16"));
+    EXPECT_TRUE(has(sum, "ggml.flash_attn_ext_x86.f16"));
     EXPECT_FALSE(has(sum, "torch.flash_cpu.f32"));
 }
 

@@ -432,7 +432,7 @@ TEST(Judge, a_preset_that_is_wrong_on_purpose_is_convicted) {
         EXPECT_TRUE(check(candidate, options).violation) << name;
     }
     for (auto const* name : {"torch.sdpa_math.f32", "torch.flash_cpu.f32",
-                             "ggml.flash_attn_ext.f32", "onnxruntime.gqa_cpu.f32"}) {
+                             "ggml.flash_attn_ext_x86.f32", "onnxruntime.gqa_cpu.f32"}) {
         Candidate candidate = oracle::ours("contiguous");
         candidate.numerics = presetOf(name)->numerics;
         CheckOptions options;
