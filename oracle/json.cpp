@@ -1,6 +1,6 @@
 #include "oracle/json.hpp"
 
-#include "spec/presets.hpp"
+#include "oracle/presets.hpp"
 
 #include <fmt/format.h>
 
@@ -250,10 +250,7 @@ Numerics readPreset(Node const& node) {
     auto const name = readString(node);
     if (auto const* preset = presetOf(name))
         return preset->numerics;
-    std::vector<std::string_view> names;
-    for (auto const& preset : everyPreset)
-        names.push_back(preset.name);
-    node.refuseValue(fmt::format("a record, or {}", oneOf(names)));
+    node.refuseValue(fmt::format("a record, or {}", oneOf(presetNames())));
 }
 
 void refuseEnumerator(int value) {

@@ -102,8 +102,8 @@ std::vector<std::string_view> keysOf();
 
 /// Reads an enumeration or a precision by name, a number, a string, a vector or a reflected record.
 /// A field of a record that is a std::optional may be missing, and so may any of Numerics, which
-/// then takes its conservative value, or the name of a preset stands in its place; every other must
-/// be there.
+/// then takes the value of numericsF32, or the name of a preset stands in its place; every other
+/// must be there.
 template <class T>
 T read(Node const& node);
 
@@ -149,7 +149,7 @@ struct Defaults {
     static constexpr bool exist = false;
     static Record of(Node const&) { return {}; }
 };
-/// What nobody declares is conservative, and no stage is wider than `compute`.
+/// What nobody declares is that of numericsF32, and no stage is wider than `compute`.
 template <>
 struct Defaults<Numerics> {
     static constexpr bool exist = true;

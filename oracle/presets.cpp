@@ -9,13 +9,18 @@
 
 namespace kv::oracle {
 
-Preset const& presetNamed(std::string const& name) {
-    if (auto const* preset = presetOf(name))
-        return *preset;
+std::vector<std::string_view> presetNames() {
     std::vector<std::string_view> names;
     for (auto const& preset : everyPreset)
         names.push_back(preset.name);
-    throw BadArgument(fmt::format("{} is no preset; expected {}", quote(name), oneOf(names)));
+    return names;
+}
+
+Preset const& presetNamed(std::string const& name) {
+    if (auto const* preset = presetOf(name))
+        return *preset;
+    throw BadArgument(
+        fmt::format("{} is no preset; expected {}", quote(name), oneOf(presetNames())));
 }
 
 std::string printPresets() {

@@ -7,9 +7,13 @@
 #include "spec/presets.hpp"
 
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace kv::oracle {
 
+/// In their order.
+std::vector<std::string_view> presetNames();
 /// Throws BadArgument, with all names, where there is none of that name.
 Preset const& presetNamed(std::string const& name);
 

@@ -114,10 +114,16 @@ std::string headline(CheckRun const& run) {
     return text + "\n";
 }
 
-std::string lawLines(properties::CheckReport const& report) {
-    std::size_t width = 3;
+/// Wide enough for the title of a column of laws, and for each of them.
+std::size_t widthOfLaws(properties::CheckReport const& report, std::string_view title) {
+    std::size_t width = title.size();
     for (auto const& law : report.laws)
         width = std::max(width, law.law.size());
+    return width;
+}
+
+std::string lawLines(properties::CheckReport const& report) {
+    auto const width = widthOfLaws(report, "law");
     std::string text = fmt::format("  {:<{}}  {:<13}  {:>6}  {}\n", "law", width, "outcome",
                                    "inputs", "sentence, or why not");
     for (auto const& law : report.laws) {
@@ -159,9 +165,7 @@ Rule mostOf(Evidence const& evidence) {
 /// How each law was judged: by bits, by one right float, or by an interval of that width.
 std::string instrumentLines(properties::CheckReport const& report) {
     std::string_view const title = "judged by";
-    std::size_t width = title.size();
-    for (auto const& law : report.laws)
-        width = std::max(width, law.law.size());
+    auto const width = widthOfLaws(report, title);
     std::string text;
     for (auto const& law : report.laws) {
         auto const& e = law.evidence;

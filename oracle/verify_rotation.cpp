@@ -194,8 +194,7 @@ class RotationCheck {
           history_(history),
           turning_(turning),
           ledger_(ledger),
-          isExact_(visit.numerics().rotation == RotationRounding::asWritten &&
-                   visit.numerics().compute == precisions::f32),
+          isExact_(properties::fixesTurns(visit.numerics())),
           exact_(lawOf<float>(visit.first)),
           bounded_(lawOf<Enclosure>(visit.first)) {}
 

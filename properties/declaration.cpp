@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <string_view>
 #include <vector>
 
@@ -129,11 +130,6 @@ Complaint badRotation(std::string_view at, LayerDeclaration const& layer, std::s
     return std::nullopt;
 }
 
-struct Stage {
-    std::string_view name;
-    Precision const& precision;
-};
-
 Complaint badPrecision(std::string const& at, Precision const& p) {
     if (p.significandBits == 0 || p.significandBits > widestSignificand)
         return fmt::format("{}.significandBits is {}; expected 1 to {}", at, p.significandBits,
@@ -153,6 +149,10 @@ Complaint badPrecision(std::string const& at, Precision const& p) {
 
 /// A stage that keeps more bits than come to it promises nothing that the engine could hold.
 Complaint widerThanCompute(std::string const& at, Numerics const& n) {
+    struct Stage {
+        std::string_view name;
+        Precision const& precision;
+    };
     for (Stage const& stage :
          {Stage{"query", n.query}, Stage{"scores", n.scores}, Stage{"weights", n.weights}})
         if (stage.precision.significandBits > n.compute.significandBits)
@@ -184,12 +184,15 @@ Complaint badBlocks(std::string const& at, Numerics const& n) {
 }
 
 Complaint badNumerics(std::string const& at, Numerics const& n) {
-    for (Stage const& stage :
-         {Stage{"compute", n.compute}, Stage{"query", n.query}, Stage{"scores", n.scores},
-          Stage{"weights", n.weights}, Stage{"accumulate", n.accumulate},
-          Stage{"output", n.output}})
-        if (auto complaint = badPrecision(fmt::format("{}.{}", at, stage.name), stage.precision))
-            return complaint;
+    Complaint bad;
+    boost::hana::for_each(boost::hana::accessors<Numerics>(), [&](auto const& accessor) {
+        auto const& field = boost::hana::second(accessor)(n);
+        if constexpr (std::same_as<std::remove_cvref_t<decltype(field)>, Precision>)
+            if (!bad)
+                bad = badPrecision(fmt::format("{}.{}", at, boost::hana::first(accessor).c_str()),
+                                   field);
+    });
+    if (bad) return bad;
     if (auto complaint = widerThanCompute(at, n)) return complaint;
     if (auto complaint = badBlocks(at, n)) return complaint;
     // The largest term of a softmax is exp(0), which no engine may lose.

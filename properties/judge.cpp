@@ -319,13 +319,11 @@ class Run {
                    fmt::format("a row at position {}", seen.positions[r]), "no row");
     }
 
-    /// Whether the declaration leaves open how a stored key was turned: its bits, and the sign of a
-    /// zero, are then the engine's own.
+    /// Whether a stored key was turned, and the declaration leaves open how.
     bool leavesTurnsOpen(std::size_t l) const {
         auto const& d = declaration_.layers[l];
-        Numerics const& n = declaration_.numericsOf(l);
         return d.rotaryLayout != RotaryLayout::none && d.keyStorage == KeyStorage::rotated &&
-               (n.rotation != RotationRounding::asWritten || n.compute != precisions::f32);
+               !fixesTurns(declaration_.numericsOf(l));
     }
 
     /// Bit for bit, except where an open key is given; then within what it may be.
@@ -484,9 +482,10 @@ double largestValue(LiveWorld const& world) {
 }
 
 /// A claim that holds has decided something unless most of its outputs were left open.
-void count(auto const& equation, double largest, LawResult& result) {
+void count(auto const& equation, LiveWorld const& world, LawResult& result) {
     if (equation.compared == 0) return;
     auto const& tally = equation.tally;
+    double const largest = tally.widths.empty() ? 0 : largestValue(world);
     auto const open = static_cast<std::size_t>(
         std::ranges::count_if(tally.widths, [&](double width) { return width > largest; }));
     result.evidence.open += open;
@@ -516,7 +515,7 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
     auto const where = fmt::format("layer {}, past of {} rows, ", inputs.layer, inputs.length);
     try {
         auto const equation = law.claim(subject, world);
-        if (equation.holds) return count(equation, largestValue(world), result);
+        if (equation.holds) return count(equation, world, result);
         violation.where = where + placeOf(equation.at);
         violation.got = equation.isCount ? std::to_string(equation.leftCount)
                                          : number(equation.left.value);

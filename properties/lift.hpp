@@ -38,6 +38,12 @@ struct Rotation<Enclosure> {
 
 namespace properties {
 
+/// Whether the declaration fixes each bit of a key that is turned. Otherwise its bits, and the sign
+/// of a zero, are the engine's own.
+constexpr bool fixesTurns(Numerics const& n) {
+    return n.rotation == RotationRounding::asWritten && n.compute == precisions::f32;
+}
+
 /// The rotary table of a layer, read as exact numbers of type S (float or Enclosure). Copies share
 /// it. An empty table belongs to a layer that does not rotate, or whose rows come from elsewhere.
 template <class S>
@@ -171,7 +177,7 @@ Plane<Enclosure> Rotation<Enclosure>::turn(Table const& table, std::size_t plane
         s.center = -s.center;
     Numerics const& n = *detail::shared(c, v.x);
     bool const isNumber = v.x.radius == 0 && v.y.radius == 0 && c.radius == 0 && s.radius == 0;
-    if (isNumber && n.rotation == RotationRounding::asWritten && n.compute == precisions::f32) {
+    if (isNumber && properties::fixesTurns(n)) {
         auto const turned = detail::turnInF32(detail::inF32(c, s), detail::inF32(v.x, v.y));
         return {exactly(double(turned.x), n), exactly(double(turned.y), n)};
     }

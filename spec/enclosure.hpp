@@ -116,9 +116,10 @@ struct Reduce<Enclosure> {
         auto const means = SoftmaxBound(scores, *numerics).means(values);
         return tabulate(width, [&](std::size_t d) {
             Ball const& mean = means[d];
-            auto e = detail::handedOut(detail::around(mean.center, mean.radius, numerics));
-            e.rule = mean.rule;
-            return e;
+            auto e = detail::around(mean.center, mean.radius, numerics);
+            bool const isBeyond = e.isUndefined() && std::isfinite(mean.radius);
+            e.rule = isBeyond ? Rule::none : mean.rule;
+            return detail::handedOut(e);
         });
     }
 };

@@ -1,7 +1,7 @@
 // presets: the declarations of paths that real engines take.
 //
-// Few people know by heart how an attention kernel rounds. These are the declarations of paths that
-// were read in their sources, to start from: at level 0 the formats, at level 1 also the blocks in
+// Few people know by heart how an attention kernel rounds. These are the declarations of paths as
+// the named files have them, to start from: at level 0 the formats, at level 1 also the blocks in
 // which sums are made. A preset promises no more than the named file shows; what the file leaves to
 // a compiler, a BLAS or a tensor core is left open here too.
 //
@@ -33,7 +33,7 @@ inline constexpr Numerics openTurns = [] {
     n.rotation = RotationRounding::contracted;
     return n;
 }();
-/// f32 inside, weights as they meet the values and outputs in `outside`.
+/// f32 inside; weights as they meet the values, and outputs, in other precisions.
 constexpr Numerics rounding(Precision const& weights, Precision const& output) {
     Numerics n = openTurns;
     n.weights = weights;

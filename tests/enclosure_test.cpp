@@ -353,6 +353,24 @@ TEST(Enclosure, holdsWeightsThatAreNormalisedBeforeTheyAreRounded) {
     EXPECT_TRUE(accepts(enclose(p), Engine(p, style).run()));
 }
 
+/// R17: an infinity in a narrow output is an overflow, and no interval that has grown too wide.
+TEST(Enclosure, saysWhetherAnOutputOverflowsOrHasNoBound) {
+    Random random(16);
+    static constexpr Numerics narrow = stages(precisions::f32, precisions::f32, precisions::f16);
+    static constexpr Numerics loose = [] {
+        Numerics n = numericsF32;
+        n.expUlps = 1u << 24;
+        return n;
+    }();
+    auto p = drawn(random, 1, 1, 1);
+    p.v[0] = 70000;
+    p.numerics = &narrow;
+    EXPECT_TRUE(enclose(p)[0].isOverflowed());
+    p = drawn(random, 3, 4, 1);
+    p.numerics = &loose;
+    EXPECT_TRUE(enclose(p)[0].isUndefined() && !enclose(p)[0].isOverflowed());
+}
+
 /// R16: what is handed out may be flushed too, also where the mean itself is exact.
 TEST(Enclosure, holdsAnOutputThatIsFlushed) {
     Random random(15);

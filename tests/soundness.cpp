@@ -167,9 +167,9 @@ void print(Alarm const& alarm) {
                 static_cast<unsigned long long>(c.seed));
     auto const p = shrunk(c.problem, s);
     std::printf("  style: order %d, scale %d, exp %d, form %d, division %d, block %zu, lanes %zu, "
-                "fuses %d, flushes %d, rises %d, addsRounded %d, seed %llu\n",
+                "fuses %d, flushes %d, rises %d, dividesNarrow %d, addsRounded %d, seed %llu\n",
                 int(s.order), int(s.scale), int(s.exp), int(s.form), int(s.division), s.block,
-                s.lanes, s.fuses, s.flushes, s.rises, s.addsRounded,
+                s.lanes, s.fuses, s.flushes, s.rises, s.dividesNarrow, s.addsRounded,
                 static_cast<unsigned long long>(s.seed));
     std::printf("  shrunk to n %zu, d %zu, e %zu, scale %a\n", p.n, p.d, p.e, double(p.scale));
     print("q", p.q), print("k", p.k), print("v", p.v);
