@@ -23,6 +23,9 @@
 #include "rolled_back_row_visible.hpp"
 #include "slot_reused.hpp"
 #include "stale_length_after_rollback.hpp"
+#include "sum_begins_at_its_block.hpp"
+#include "sum_begins_midway_in_chunks.hpp"
+#include "sum_begins_where_the_last_ended.hpp"
 
 #include "impl/contiguous.hpp"
 
@@ -30,11 +33,13 @@
 
 namespace kv::bugs {
 
-/// One value per bug, in the order of the verbs they break.
+/// One value per bug, in the order of the verbs they break; last, those that only turn bits.
 inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowVisible,
                             MaskOneKeyTooWide, MaskOneKeyTooNarrow, PositionRestartsAfterPrefill,
                             PositionOffByOneAfterEviction, KvHeadByModulo, ForkAliases,
-                            RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently>
+                            RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently,
+                            SumBeginsWhereTheLastEnded, SumBeginsAtItsBlock,
+                            SumBeginsMidwayInChunks>
     zoo{};
 
 /// The engine with this bug.

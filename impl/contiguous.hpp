@@ -134,7 +134,7 @@ class Contiguous {
             return {Refusal::emptySequence};
         for (std::size_t l = 0; l < layers_.size(); ++l) {
             std::int64_t const newest = layers_[l].positionAt({sequence.block, sequence.end - 1});
-            layers_[l].attend({sequence.block, sequence.begin, newest, queries[l]}, work_,
+            layers_[l].attend({sequence.block, sequence.begin, newest, 0, queries[l]}, work_,
                               outputs[l]);
         }
         return {};
@@ -381,7 +381,7 @@ class Contiguous {
                 layers_[t].writeKey(cell, key);
             layer.writeValue(cell, position, each(i, rows.values, valueElements(l)));
             if (chunk.purpose == Purpose::prefill)
-                layer.attend({sequence.block, sequence.begin, position,
+                layer.attend({sequence.block, sequence.begin, position, chunk.count,
                               each(i, rows.queries, queryElements(l))},
                              work_, each(i, output, outputElements(l)));
         }

@@ -81,6 +81,14 @@ struct ForkStorage {
     std::size_t parents, own;
 };
 
+/// With which of the `rows` visible rows, oldest first, does a sum begin? Any order is right, but
+/// one that hangs on anything else than the rows does not give the same bits again.
+struct Sum {
+    std::size_t rows, block;
+    std::size_t chunk;     ///< tokens stored by the call that asks; 0: it only asks
+    std::size_t answered;  ///< sums of this engine so far
+};
+
 /// Every decision, taken right.
 struct Standard {
     static constexpr bool fits(Demand d) { return d.count <= d.capacity - d.length; }
@@ -121,6 +129,8 @@ struct Standard {
     static constexpr std::int64_t positionAfterEviction(Eviction e) { return e.next; }
 
     static constexpr std::size_t forkStorage(ForkStorage f) { return f.own; }
+
+    static constexpr std::size_t firstOfSum(Sum) { return 0; }
 };
 
 }  // namespace kv::impl

@@ -45,6 +45,7 @@ struct Query {
     std::size_t block;
     std::size_t oldestRow;  ///< of the sequence: the row of index 0
     std::int64_t position;
+    std::size_t chunk;  ///< tokens stored by the call that asks; 0: it only asks
     std::span<float const> heads;
 };
 
@@ -188,7 +189,7 @@ class Layer {
             f(spotOf({block, row}), row);
     }
 
-    /// The slots of the rows that a query sees.
+    /// The slots of the rows that a query sees, in the order in which they are summed.
     std::span<std::size_t const> seenSlots(Query const& query, Workspace& work) const {
         std::size_t count = 0;
         RowRange const rows{query.oldestRow, marks_[query.block].readable};
@@ -200,7 +201,14 @@ class Layer {
                                     .sinks = shape().sinks}))
                 work.slots[count++] = spot.slot;
         });
-        return std::span(work.slots).first(count);
+        auto const slots = std::span(work.slots).first(count);
+        std::size_t const begin = Decisions::firstOfSum({.rows = count,
+                                                         .block = query.block,
+                                                         .chunk = query.chunk,
+                                                         .answered = work.answered++});
+        assert(begin <= count);
+        std::rotate(slots.begin(), slots.begin() + std::ptrdiff_t(begin), slots.end());
+        return slots;
     }
 
     void refill(std::size_t block, RowRange rows) {

@@ -62,6 +62,7 @@ struct RowsOut {
 struct Workspace {
     std::vector<float> key, turnedQuery, turnedKey, scores;
     std::vector<std::size_t> slots;
+    std::size_t answered = 0;  ///< sums so far
 
     void growFor(LayerShape const& layer, std::size_t slotsPerHead) {
         grow(key, layer.kvHeads * layer.keyDim);

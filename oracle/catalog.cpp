@@ -15,7 +15,19 @@ namespace {
 using properties::RegisteredLaw;
 
 std::string_view scopeName(Scope scope) { return scope == Scope::spec ? "spec" : "engine"; }
-std::string_view owedName(Owed owed) { return owed == Owed::moves ? "moves" : "computes"; }
+std::string_view owedName(Owed owed) {
+    switch (owed) {
+        case Owed::moves:
+            return "moves";
+        case Owed::repeats:
+            return "repeats";
+        case Owed::repeatsInAnyBatch:
+            return "batches";
+        case Owed::computes:
+            break;
+    }
+    return "computes";
+}
 
 /// "length 4, heads 2:1, key dim 5, value dim 3, halfSplit 4, window 3"
 std::string shapeText(ProvedShape const& s) {
@@ -95,7 +107,8 @@ struct LawTable {
             text += fmt::format("          {}: modulo \"{}\", a law of the real numbers\n",
                                 theoryOf(i), theories.all()[i]);
         text +=
-            "owed      moves: rows only move, the same bits; computes: as exactly as declared\n";
+            "owed      moves: rows only move, the same bits; computes: as exactly as declared\n"
+            "          repeats, batches: the bits of another run, or batch, where declared\n";
         if (summaries.all().empty())
             return text +
                    "at        -: this program was linked without proofs/, so no shape is proved\n";
@@ -138,6 +151,12 @@ std::string provedInWords(RegisteredLaw const& law) {
 std::string owedInWords(RegisteredLaw const& law) {
     if (law.owed == Owed::moves)
         return "moves. Rows are stored and read back, so an engine owes the same bits";
+    if (law.owed == Owed::repeats)
+        return "repeats. An engine that declares itself deterministic owes the bits of its first "
+               "run; another one owes nothing here";
+    if (law.owed == Owed::repeatsInAnyBatch)
+        return "batches. An engine that declares itself batch invariant owes the same bits however "
+               "a sequence came to its rows; another one owes nothing here";
     return "computes. An engine owes the exact answer on probes, and elsewhere one in the "
            "interval that its declared numerics certify";
 }

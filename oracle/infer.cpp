@@ -270,7 +270,9 @@ Seen probe(Candidate const& candidate, Setup const& setup, Given const& given) {
 
 std::vector<Setup> setupsToInfer(Candidate const& candidate) {
     auto all = properties::setupsFor(candidate);
-    std::erase_if(all, [](Setup const& setup) { return setup.fill != Fill::poison; });
+    std::erase_if(all, [](Setup const& setup) {
+        return setup.fill != properties::fillsFor(setup.declaration).front();
+    });
     return all;
 }
 

@@ -223,6 +223,12 @@ double readDouble(Node const& node) {
     return node.value().get<double>();
 }
 
+bool readBool(Node const& node) {
+    if (!node.value().is_boolean())
+        node.refuseValue("true or false");
+    return node.value().get<bool>();
+}
+
 float readFloat(Node const& node) {
     double const number = readDouble(node);
     if (std::fabs(number) > std::numeric_limits<float>::max())

@@ -81,6 +81,7 @@ std::int64_t readSigned(Node const& node, std::int64_t smallest, std::int64_t la
 /// An integer from 0 to `largest`.
 std::uint64_t readUnsigned(Node const& node, std::uint64_t largest);
 /// A finite number; for f32, one of its range, rounded to nearest.
+bool readBool(Node const& node);
 double readDouble(Node const& node);
 float readFloat(Node const& node);
 std::string readString(Node const& node);
@@ -100,10 +101,11 @@ std::string_view nameOf(Enum value);
 template <class Record>
 std::vector<std::string_view> keysOf();
 
-/// Reads an enumeration or a precision by name, a number, a string, a vector or a reflected record.
-/// A field of a record that is a std::optional may be missing, and so may any of Numerics, which
-/// then takes the value of numericsF32, or the name of a preset stands in its place; every other
-/// must be there.
+/// Reads an enumeration or a precision by name, true or false, a number, a string, a vector or a
+/// reflected record.
+/// A field of a record that is a std::optional may be missing, and so may any of Promises, or of
+/// Numerics, which then takes the value of numericsF32; the name of a preset may stand in the place
+/// of the latter. Every other field must be there.
 template <class T>
 T read(Node const& node);
 
@@ -157,6 +159,13 @@ struct Defaults<Numerics> {
         auto const compute = node.find("compute");
         return compute ? everywhere(read<Precision>(*compute), numericsF32) : numericsF32;
     }
+};
+
+/// Nothing is promised that is not said.
+template <>
+struct Defaults<Promises> {
+    static constexpr bool exist = true;
+    static Promises of(Node const&) { return {}; }
 };
 
 template <class Record>
@@ -222,12 +231,13 @@ T read(Node const& node) {
         return detail::readEnum<T>(node);
     } else if constexpr (std::same_as<T, std::string>) {
         return readString(node);
+    } else if constexpr (std::same_as<T, bool>) {
+        return readBool(node);
     } else if constexpr (std::same_as<T, float>) {
         return readFloat(node);
     } else if constexpr (std::same_as<T, double>) {
         return readDouble(node);
     } else if constexpr (std::unsigned_integral<T>) {
-        static_assert(!std::same_as<T, bool>);
         return static_cast<T>(readUnsigned(node, Limits::max()));
     } else if constexpr (std::signed_integral<T>) {
         return static_cast<T>(readSigned(node, Limits::min(), Limits::max()));

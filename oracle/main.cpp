@@ -143,6 +143,7 @@ struct CheckArguments {
     std::optional<std::size_t> cases, budget, size, require;
     std::uint64_t seed = 1;
     Pairs pairs = Pairs::smallest;
+    bool power = false;
 };
 
 /// Throws unless the law exists and an engine can be asked about it.
@@ -250,6 +251,7 @@ Exit runCheck(CheckArguments const& arguments) {
         run.verbs = candidate.fixed->verbs;
     run.cases = options.cases;
     run.law = options.law;
+    run.power = arguments.power;
     // One law alone has few bugs or none: only a person can say how many are enough.
     run.require = arguments.require.value_or(options.law.empty() ? 50 : 0);
     if (run.report.violation)
@@ -390,6 +392,8 @@ void addCheck(CLI::App& app, Arguments& a) {
     check->add_flag_callback(
         "--pairs", [&c] { c.pairs = Pairs::all; },
         "Print how often each verb followed each other one");
+    check->add_flag("--power", c.power,
+                    "Print after how many of the cases each bug of the zoo would have shown");
     check->footer(
         "Examples:\n"
         "  kvspec check contiguous\n"

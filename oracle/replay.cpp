@@ -78,15 +78,14 @@ Replay replay(CounterexampleFile const& file, std::string_view name,
     }
     properties::Setup const setup{file.declaration, file.fill};
     Replay result;
-    std::unique_ptr<properties::AnyEngine> engine;
     try {
-        engine = candidate->make(setup);
+        candidate->make(setup);
     } catch (std::exception const& complaint) {
         throw BadInput(header, fmt::format("the engine {} cannot be built: {}; expected a "
                                            "declaration that it supports",
                                            quote(candidate->name), complaint.what()));
     }
-    result.violation = properties::judge(*engine, file.trace, result.coverage);
+    result.violation = properties::judge(*candidate, {setup, file.trace}, result.coverage);
     if (result.violation)
         result.violation = properties::underMostSpecificLaw(*candidate, setup, *result.violation);
     return result;

@@ -45,6 +45,8 @@ std::string_view wordFor(Instrument instrument) {
             return "exact";
         case Instrument::bounded:
             return "bounded";
+        case Instrument::metamorphic:
+            return "metamorphic";
         case Instrument::permission:
             break;
     }
@@ -57,6 +59,8 @@ std::string_view meaningOf(Instrument instrument) {
             return "one answer is right, bit for bit";
         case Instrument::bounded:
             return "outside of the certified interval";
+        case Instrument::metamorphic:
+            return "two answers that must have the same bits";
         case Instrument::permission:
             break;
     }
@@ -104,8 +108,9 @@ std::string headline(CheckRun const& run) {
                             outcome == Outcome::violated ? "violated" : wordFor(outcome),
                             r.count(outcome));
     }
-    text += fmt::format("\ncould have shown {} of {} bugs of the zoo", r.zooInReach, r.zooSize);
-    if (r.zooSize == 0)
+    text += fmt::format("\ncould have shown {} of {} bugs of the zoo", r.zooInReach(),
+                        r.reach.size());
+    if (r.reach.empty())
         text += ", none of which breaks this law";
     if (exitOf(run) == Exit::tooLittle)
         text += r.count(Outcome::held) == 0
@@ -257,6 +262,20 @@ std::string blindLines(properties::CheckReport const& report) {
     return text;
 }
 
+/// After how many cases each bug of the zoo would have shown.
+std::string powerLines(CheckRun const& run) {
+    std::string text;
+    if (!run.power)
+        return text;
+    std::size_t width = 0;
+    for (auto const& one : run.report.reach)
+        width = std::max(width, one.bug.size());
+    for (auto const& one : run.report.reach)
+        text += fmt::format("{:<9} {:<{}}  {}\n", text.empty() ? "power" : "", one.bug, width,
+                            one.cases ? fmt::format("shown by case {}", *one.cases) : "not shown");
+    return text;
+}
+
 OrderedJson toJson(Violation const& v, std::string const& again) {
     OrderedJson out;
     out["law"] = v.law;
@@ -357,14 +376,14 @@ Exit exitOf(CheckRun const& run) {
         return Exit::violated;
     if (r.count(Outcome::held) == 0)
         return Exit::tooLittle;
-    return 100 * r.zooInReach < run.require * r.zooSize ? Exit::tooLittle : Exit::held;
+    return 100 * r.zooInReach() < run.require * r.reach.size() ? Exit::tooLittle : Exit::held;
 }
 
 std::string printReport(CheckRun const& run, Pairs pairs) {
     auto const& r = run.report;
     std::string text =
         headline(run) + "\n" + lawLines(r) + "\n" + instrumentLines(r) +
-        coverageLines(run, pairs) + blindLines(r);
+        coverageLines(run, pairs) + powerLines(run) + blindLines(r);
     if (r.violation)
         text += "\n" + printVerdict(*r.violation, run.again);
     return text;
@@ -394,7 +413,14 @@ OrderedJson reportToJson(CheckRun const& run) {
     out["undefined"] = r.count(Outcome::undefined);
     out["vacuous"] = r.count(Outcome::vacuous);
     out["couldHaveShown"] = {
-        {"bugs", r.zooInReach}, {"of", r.zooSize}, {"requiredPercent", run.require}};
+        {"bugs", r.zooInReach()}, {"of", r.reach.size()}, {"requiredPercent", run.require}};
+    out["power"] = OrderedJson::array();
+    for (auto const& one : r.reach) {
+        OrderedJson entry{{"bug", one.bug}};
+        if (one.cases)
+            entry["cases"] = *one.cases;
+        out["power"].push_back(entry);
+    }
     out["laws"] = OrderedJson::array();
     for (auto const& law : r.laws) {
         out["laws"].push_back(toJson(law));
@@ -439,7 +465,7 @@ std::string reportToJunit(CheckRun const& run) {
         xmlEscaped(r.engine), r.seconds, r.laws.size(), r.count(Outcome::violated),
         r.laws.size() - r.count(Outcome::held) - r.count(Outcome::violated), r.seed,
         r.coverage.cases,
-        r.zooInReach, r.zooSize, cases);
+        r.zooInReach(), r.reach.size(), cases);
 }
 
 std::string xmlEscaped(std::string_view text) {

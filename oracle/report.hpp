@@ -34,6 +34,7 @@ struct CheckRun {
     std::string law;          ///< the only law that was asked; empty: all, and random traces
     std::size_t require = 0;  ///< percent of the zoo's bugs that the run must have in reach
     std::string again;        ///< the command that shows the violation again
+    bool power = false;       ///< whether the text lists the zoo, bug by bug
 };
 
 /// What the command's exit code says.

@@ -59,8 +59,10 @@ inline constexpr std::size_t largestEngine = std::size_t{1} << 32;
 
 /// What a header's "fill" says; a header without it means poison.
 template <>
-inline constexpr std::array<Spelling<properties::Fill>, 2> everySpelling<properties::Fill>{
-    {{properties::Fill::poison, "poison"}, {properties::Fill::zero, "zero"}}};
+inline constexpr std::array<Spelling<properties::Fill>, 3> everySpelling<properties::Fill>{
+    {{properties::Fill::poison, "poison"},
+     {properties::Fill::zero, "zero"},
+     {properties::Fill::loud, "loud"}}};
 
 /// What the judge did to an engine, and the theorem that broke.
 struct CounterexampleFile {

@@ -2,6 +2,7 @@
 
 #include "declaration.hpp"
 #include "values.hpp"
+#include "variation.hpp"
 
 #include <fmt/format.h>
 #include <rapidcheck.h>
@@ -41,10 +42,9 @@ struct Campaign {
     }
     /// Whether the case holds; remembers the last one that did not.
     bool holds(Case const& c) {
-        auto const engine = candidate.make(c.setup);
         bool const isFirst = !last;
         Coverage shrinking;
-        auto violation = judge(*engine, c.trace, last ? shrinking : report.coverage);
+        auto violation = judge(candidate, c, last ? shrinking : report.coverage);
         if (!violation) return true;
         last = std::move(violation);
         setup = c.setup;
@@ -114,33 +114,35 @@ void mergeInto(std::vector<LawResult>& all, std::vector<LawResult> const& more) 
         all[i] = all[i].law.empty() ? more[i] : merged(all[i], more[i]);
 }
 
-/// Whether the run that these options describe convicts the engine, within its first cases.
-bool isConvicted(Candidate const& bug, CheckOptions const& options) {
+/// After how many of its first cases the run that these options describe convicts the engine.
+std::optional<std::size_t> casesToConvict(Candidate const& bug, CheckOptions const& options) {
     constexpr std::size_t casesForEachBug = 1000;
-    if (!options.triesTraces())
-        return std::ranges::any_of(setupsFor(bug), [&](Setup const& setup) {
+    if (!options.triesTraces()) {
+        bool const isConvicted = std::ranges::any_of(setupsFor(bug), [&](Setup const& setup) {
             auto const laws = conformance([&] { return bug.make(setup); }, options.law);
             return laws.front().outcome == Outcome::violated;
         });
+        return isConvicted ? std::optional<std::size_t>(1) : std::nullopt;
+    }
     auto const generator = cases(bug);
     rc::Random random(options.seed);
     for (std::size_t i = 0; i < std::min(options.cases, casesForEachBug); ++i) {
         auto const tried = caseAt(i, random, options, generator).value();
         Coverage coverage;
-        if (judge(*bug.make(tried.setup), tried.trace, coverage)) return true;
+        if (judge(bug, tried, coverage)) return i + 1;
     }
-    return false;
+    return {};
 }
 
 /// Puts every bug into the place of the candidate.
 void measureReach(Candidate const& candidate, CheckOptions const& options, CheckReport& report) {
-    report.zooSize = options.zoo.size();
     for (Candidate bug : options.zoo) {
         bug.fixed = candidate.fixed;
         // A bug computes as it says, whatever the candidate promises.
         if (bug.fixed) bug.fixed->numerics = bug.numerics;
-        if (isConvicted(bug, options)) ++report.zooInReach;
-        else report.blindSpots.push_back(bug.name + " would not have been noticed");
+        report.reach.push_back({bug.name, casesToConvict(bug, options)});
+        if (!report.reach.back().cases)
+            report.blindSpots.push_back(bug.name + " would not have been noticed");
     }
 }
 
@@ -166,7 +168,7 @@ void refuseBadDeclaration(Candidate const& candidate) {
     if (auto const complaint = contradiction(declaration, RotaryTables::declared))
         refuse(*complaint);
     if (declaration.verbs.empty()) refuse("verbs is empty; expected those that the engine offers");
-    if (candidate.make({declaration, Fill::poison})->declaration() != declaration)
+    if (candidate.make({declaration, Fill::zero})->declaration() != declaration)
         refuse("the engine answers with another one; expected declaration() to return it");
 }
 
@@ -181,6 +183,8 @@ std::vector<std::string> blindSpotsOf(Declaration const& d) {
     say(paintedTokens(d) < d.capacity,
         fmt::format("painted rows repeat after {} tokens: more is not written in 24 bits",
                     paintedTokens(d)));
+    say(d.promised().addressing == Addressing::byValue,
+        "rows are kept by their values: a probe speaks for its own values alone");
     for (std::size_t l = 0; l < d.layers.size(); ++l) {
         auto const& layer = d.layers[l];
         auto const at = fmt::format("layer {}: ", l);
@@ -199,9 +203,32 @@ std::size_t CheckReport::count(Outcome outcome) const {
         std::ranges::count(laws, outcome, [](LawResult const& l) { return l.outcome; }));
 }
 
+std::optional<Violation> judge(Candidate const& candidate, Case const& tried, Coverage& coverage) {
+    auto elsewhere = tried.setup;
+    auto const fills = fillsFor(tried.setup.declaration);
+    elsewhere.fill = tried.setup.fill == fills.front() ? fills.back() : fills.front();
+    return judgeAndVary({[&] { return candidate.make(tried.setup); },
+                         [&] { return candidate.make(elsewhere); }},
+                        tried.trace, coverage);
+}
+
+std::size_t CheckReport::zooInReach() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(reach, [](Reach const& one) { return one.cases.has_value(); }));
+}
+
+std::vector<Fill> fillsFor(Declaration const& declaration) {
+    if (declaration.promised().maskedSlots == MaskedSlots::neverRead)
+        return {Fill::poison, Fill::zero};
+    return {Fill::loud, Fill::zero};
+}
+
 std::vector<Setup> setupsFor(Candidate const& candidate) {
-    if (!candidate.fixed) return standardSetups(candidate.name, candidate.numerics);
-    return {{*candidate.fixed, Fill::poison}, {*candidate.fixed, Fill::zero}};
+    if (!candidate.fixed)
+        return standardSetups(candidate.name, candidate.numerics, candidate.promises);
+    std::vector<Setup> all;
+    for (Fill const fill : fillsFor(*candidate.fixed)) all.push_back({*candidate.fixed, fill});
+    return all;
 }
 
 Violation underMostSpecificLaw(Candidate const& candidate, Setup const& setup,
@@ -228,7 +255,9 @@ CheckReport check(Candidate const& candidate, CheckOptions const& options) {
     if (report.violation) {
         report.violation = underMostSpecificLaw(candidate, report.setup, *report.violation);
         for (auto& law : report.laws)
-            if (law.law == report.violation->law || law.law == "trace_eq_spec")
+            if (law.law == report.violation->law ||
+                (law.law == "trace_eq_spec" &&
+                 report.violation->instrument != Instrument::metamorphic))
                 law.outcome = Outcome::violated;
     } else {
         for (auto const& law : report.laws)

@@ -17,7 +17,17 @@
 namespace kv::properties {
 
 /// What stands in storage that was never written, or was given back.
-enum class Fill : std::uint8_t { poison, zero };
+enum class Fill : std::uint8_t {
+    poison,  ///< not-a-number, for engines that never read it
+    zero,    ///< scores 0, as much as the winners of most probes
+    loud     ///< `loudNumber`, for engines that read it and mask it
+};
+/// A key of it scores as high as a query of a one-hot probe allows, and no higher than the rows of
+/// that probe score low, so that no sum overflows which those do not overflow too.
+inline constexpr float loudNumber = 1;
+
+/// What may stand there by the declaration, the loudest first.
+std::vector<Fill> fillsFor(Declaration const& declaration);
 
 struct Setup {
     Declaration declaration;
@@ -36,6 +46,7 @@ struct Candidate {
     std::function<std::unique_ptr<AnyEngine>(Setup const&)> make;
     std::optional<Declaration> fixed;
     Numerics numerics = numericsF32;  ///< declared at every shape that is drawn
+    std::optional<Promises> promises{};  ///< so are these
 };
 
 struct Progress {
@@ -58,6 +69,12 @@ struct CheckOptions {
     std::function<void(Violation const&, Setup const&)> onFirstFailure;
 };
 
+/// Whether a run would have shown a bug, and after how many of its cases.
+struct Reach {
+    std::string bug;
+    std::optional<std::size_t> cases;  ///< 1: the first one, or the equation of the law itself
+};
+
 struct CheckReport {
     std::string engine;
     std::uint64_t seed = 0;
@@ -67,10 +84,11 @@ struct CheckReport {
     std::optional<Violation> violation;  ///< shrunk, under its most specific law
     Setup setup;                   ///< in which the violation shows
     std::size_t casesToFailure = 0;
-    std::size_t zooInReach = 0, zooSize = 0;  ///< bugs that this run shows
+    std::vector<Reach> reach;      ///< of the zoo, in its order
     std::vector<std::string> blindSpots;  ///< what the declared shapes kept the run from showing
 
     std::size_t count(Outcome outcome) const;
+    std::size_t zooInReach() const;  ///< bugs that this run shows
     bool isViolated() const { return violation.has_value(); }
 };
 
@@ -80,7 +98,12 @@ CheckReport check(Candidate const& candidate, CheckOptions const& options);
 
 /// The setups at which claims are evaluated when the shape is not fixed; together they show every
 /// law: windows with and without rings, rotations of both layouts, ALiBi, raw and rotated keys.
-std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics);
+std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics,
+                                  std::optional<Promises> const& promises = {});
+
+/// One case on new engines: beside the spec, and varied where the declaration promises that it
+/// does not matter.
+std::optional<Violation> judge(Candidate const& candidate, Case const& tried, Coverage& coverage);
 
 /// The setups at which the claims are put to this candidate: its own, or the standard ones.
 std::vector<Setup> setupsFor(Candidate const& candidate);

@@ -237,6 +237,18 @@ Complaint repeatedVerb(std::vector<Verb> const& verbs) {
     return std::nullopt;
 }
 
+Complaint badPromises(Promises const& promised, std::size_t capacity) {
+    if (promised.batchInvariant && !promised.deterministic)
+        return "promises.batchInvariant is true and promises.deterministic is false; expected both "
+               "to be true, for a run repeats nothing that another batch would";
+    for (std::size_t i = 0; i < promised.thresholds.size(); ++i)
+        if (promised.thresholds[i] == 0 || promised.thresholds[i] > capacity)
+            return fmt::format("promises.thresholds[{}] is {} and capacity is {}; expected 1 to "
+                               "{}, a length that a sequence can have",
+                               i, promised.thresholds[i], capacity, capacity);
+    return std::nullopt;
+}
+
 // A sum or a product of sizes that stops at the largest number instead of wrapping.
 std::size_t saturatingAdd(std::size_t a, std::size_t b) {
     return b > std::size_t(-1) - a ? std::size_t(-1) : a + b;
@@ -265,6 +277,8 @@ std::optional<std::string> contradiction(Declaration const& declaration, RotaryT
             "layers describe more than {} elements per token, heads x dims of "
             "keys, values and queries; expected at most that many",
             largestSize);
+    if (auto complaint = badPromises(declaration.promised(), declaration.capacity))
+        return complaint;
     return badNumerics("numerics", declaration.numerics);
 }
 

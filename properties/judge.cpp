@@ -7,6 +7,7 @@
 #include "evict.hpp"
 #include "fork.hpp"
 #include "heads.hpp"
+#include "invariance.hpp"
 #include "layers.hpp"
 #include "live.hpp"
 #include "position.hpp"
@@ -28,6 +29,7 @@ namespace kv::properties {
 namespace {
 
 std::string number(double x) { return fmt::format("{:.9g}", x); }
+std::string wanted(Observed const& seen) { return number(seen.value); }
 std::string wanted(Enclosure const& e) {
     float const low = nearestFloat(e.low()), high = nearestFloat(e.high());
     return low == high ? number(low) : fmt::format("[{}, {}]", number(low), number(high));
@@ -137,8 +139,9 @@ class Model {
 /// One run of one trace.
 class Run {
    public:
-    Run(AnyEngine& engine, Trace const& trace, Coverage& coverage)
+    Run(AnyEngine& engine, Trace const& trace, Coverage& coverage, std::vector<Call>* calls)
         : engine_(engine),
+          calls_(calls),
           declaration_(engine.declaration()),
           trace_(trace),
           coverage_(coverage),
@@ -165,11 +168,11 @@ class Run {
    private:
     void run(Step const& step) {
         Permission const permission = state_.permission(step);
-        Tokens const tokens = tokensFor(step);
+        Tokens const tokens = tokensFor(step, declaration_, state_, source_);
         Outputs outputs;
         // What an engine has filled stays where it is: a later verb must not reach it any more.
         Content& content = readBacks_.emplace_back(ReadBack{{}, {}, step.sequence}).seen;
-        Answer const answer = call(step, tokens, outputs, content);
+        Answer const answer = play(engine_, step, tokens, outputs, content);
         if (step.verb != Verb::observe || !answer) readBacks_.pop_back();
         if (!answer) ++coverage_.refusals;
         if (!answer && permission == Permission::mustAccept)
@@ -179,6 +182,9 @@ class Run {
             return convict("capacity_refuses_unchanged", Instrument::permission, "accepted",
                            "refused, nothing changed");
         if (!answer) return;
+        if (calls_)
+            calls_->push_back(
+                {step_, step, tokens, outputs, step.verb == Verb::observe ? content : Content{}});
         follow(step, tokens);
         state_.apply(step);
         if (step.verb == Verb::observe) {
@@ -190,53 +196,13 @@ class Run {
             compareOutputs(step.sequence, tokens, outputs, step.count);
     }
 
-    Tokens tokensFor(Step const& step) const {
-        bool const stores = step.verb == Verb::append || step.verb == Verb::prefill;
-        if (!stores && step.verb != Verb::attend) return {};
-        if (step.sequence >= declaration_.sequences) return {};
-        std::size_t const count = stores ? step.count : 1;
-        Tokens all{.count = count, .layers = {}};
-        all.layers.resize(declaration_.layers.size());
-        for (std::size_t i = 0; i < count; ++i) {
-            std::int64_t const position =
-                state_[step.sequence].next + (stores ? std::int64_t(i) : -1);
-            for (std::size_t l = 0; l < all.layers.size(); ++l) {
-                auto rows = source_.rows(l, {.serial = state_.stored() + i,
-                                             .position = std::max<std::int64_t>(position, 0),
-                                             .target = step.target});
-                auto const put = [](std::vector<float>& to, std::vector<float> const& from) {
-                    to.insert(to.end(), from.begin(), from.end());
-                };
-                if (stores) put(all.layers[l].keys, rows.keys);
-                if (stores) put(all.layers[l].values, rows.values);
-                if (step.verb != Verb::append) put(all.layers[l].queries, rows.queries);
-            }
-        }
-        return all;
-    }
-
-    Answer call(Step const& s, Tokens const& tokens, Outputs& outputs, Content& content) {
-        switch (s.verb) {
-            case Verb::append: return engine_.append(s.sequence, tokens);
-            case Verb::prefill: return engine_.prefill(s.sequence, tokens, outputs);
-            case Verb::attend: return engine_.attend(s.sequence, tokens, outputs);
-            case Verb::observe: return engine_.observe(s.sequence, content);
-            case Verb::rollback: return engine_.rollback(s.sequence, s.length);
-            case Verb::fork: return engine_.fork(s.sequence, s.to);
-            case Verb::evict: return engine_.evict(s.sequence, s.count);
-            case Verb::shift: return engine_.shift(s.sequence, s.delta);
-            case Verb::release: return engine_.release(s.sequence);
-            case Verb::reset: return engine_.reset();
-        }
-        return Answer::refused("unknown verb");
-    }
-
     /// The spec takes the same step.
     void follow(Step const& s, Tokens const& tokens) {
         switch (s.verb) {
             case Verb::append:
             case Verb::prefill:
-                for (std::size_t i = 0; i < s.count; ++i) model_.append(s.sequence, one(tokens, i));
+                for (std::size_t i = 0; i < s.count; ++i)
+                    model_.append(s.sequence, tokenAt(tokens, i));
                 break;
             case Verb::rollback:
                 model_[s.sequence] = rollback(model_[s.sequence], s.length);
@@ -252,18 +218,6 @@ class Run {
             case Verb::observe: break;
         }
     }
-    Tokens one(Tokens const& all, std::size_t i) const {
-        Tokens token{.count = 1, .layers = {}};
-        auto const cut = [&](std::vector<float> const& rows) {
-            std::size_t const width = rows.size() / all.count;
-            auto const from = rows.begin() + std::ptrdiff_t(i * width);
-            return std::vector<float>(from, from + std::ptrdiff_t(width));
-        };
-        for (auto const& l : all.layers)
-            token.layers.push_back({cut(l.keys), cut(l.values), cut(l.queries)});
-        return token;
-    }
-
     void compareContent(SequenceId s, Content const& seen) {
         HandleCache const& c = model_[s];
         auto const at = [&](char const* what) { return fmt::format("sequence {}, {}", s, what); };
@@ -423,6 +377,7 @@ class Run {
         SequenceId sequence;
     };
     AnyEngine& engine_;
+    std::vector<Call>* calls_;  // those that were accepted, if anybody asks
     Declaration const& declaration_;
     Trace const& trace_;
     Coverage& coverage_;
@@ -468,7 +423,7 @@ InputsOfStem inputsOf(std::string_view stem) {
         {"window", windowInputs},       {"evict", evictInputs},
         {"attention", attentionInputs}, {"prefill", prefillInputs},
         {"decode", decodeInputs},       {"layers", layersInputs},
-        {"subject", subjectInputs}};
+        {"invariance", invarianceInputs}, {"subject", subjectInputs}};
     return all.at(stem);
 }
 
@@ -503,6 +458,24 @@ void count(auto const& equation, LiveWorld const& world, LawResult& result) {
     result.evidence.add(evidence);
 }
 
+template <class Right>
+Instrument instrumentOf(Equation<Observed, Right> const& equation) {
+    if constexpr (std::same_as<Right, Observed>)
+        return Instrument::metamorphic;
+    else
+        return equation.isCount || single(equation.right) ? Instrument::exact
+                                                          : Instrument::bounded;
+}
+
+/// Why an engine does not owe a law at all; empty where it does.
+std::string whyNotOwed(Owed owed, Promises const& promised) {
+    if (owed == Owed::repeats && !promised.deterministic)
+        return "the engine does not declare itself deterministic";
+    if (owed == Owed::repeatsInAnyBatch && !promised.batchInvariant)
+        return "the engine does not declare itself batch invariant";
+    return {};
+}
+
 /// Evaluates one claim at one world.
 template <class Law>
 void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
@@ -521,8 +494,7 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
                                          : number(equation.left.value);
         violation.want = equation.isCount ? std::to_string(equation.rightCount)
                                           : wanted(equation.right);
-        if (!equation.isCount && !single(equation.right))
-            violation.instrument = Instrument::bounded;
+        violation.instrument = instrumentOf(equation);
     } catch (Refused const& reason) {
         result.outcome = Outcome::refused;
         result.why = reason.what();
@@ -540,15 +512,27 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
     result.violation = violation;
 }
 
+/// The lengths, and those around a threshold that are no longer than the longest of them.
+std::set<std::size_t> withThresholds(std::vector<std::size_t> const& lengths,
+                                     Promises const& promised) {
+    std::set<std::size_t> all(lengths.begin(), lengths.end());
+    for (std::size_t const threshold : promised.thresholds)
+        for (std::size_t const length : {threshold - 1, threshold, threshold + 1})
+            if (!lengths.empty() && length < *std::ranges::max_element(lengths))
+                all.insert(length);
+    return all;
+}
+
 template <class Law>
 LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make,
                    Declaration const& declaration) {
     LawResult result{.law = std::string(law.name),
                      .sentence = std::string(law.sentence),
                      .outcome = Outcome::notReachable,
-                     .why = {},
+                     .why = whyNotOwed(law.owed, declaration.promised()),
                      .inputs = 0,
                      .violation = {}};
+    if (!result.why.empty()) return result;
     for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
         auto const& layer = declaration.layers[l];
         if (!law.grade.isFree() && !composesExactly(layer)) {
@@ -559,7 +543,7 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
         Inputs const inputs = inputsOf(stem)({layer, declaration.capacity});
         if (inputs.lengths.empty() && result.why.empty()) result.why = inputs.why;
         for (Family family : inputs.families)
-            for (std::size_t length : inputs.lengths) {
+            for (std::size_t length : withThresholds(inputs.lengths, declaration.promised())) {
                 std::set<std::size_t> asks{0, length / 2, length};
                 if (!asksForToken(family)) asks = {length};
                 for (std::size_t ask : asks) {
@@ -606,8 +590,9 @@ void Coverage::add(Coverage const& o) {
         for (std::size_t b = 0; b < pairs.size(); ++b) pairs[a][b] += o.pairs[a][b];
 }
 
-std::optional<Violation> judge(AnyEngine& engine, Trace const& trace, Coverage& coverage) {
-    return Run(engine, trace, coverage).judged();
+std::optional<Violation> judge(AnyEngine& engine, Trace const& trace, Coverage& coverage,
+                               std::vector<Call>* calls) {
+    return Run(engine, trace, coverage, calls).judged();
 }
 
 std::vector<LawResult> conformance(MakeEngine const& make, std::string const& only) {

@@ -10,6 +10,7 @@
 // spec; on probe values that enclosure holds exactly one float, and then the verdict is exact.
 #pragma once
 #include "engine.hpp"
+#include "play.hpp"
 #include "spec/ball.hpp"
 #include "state.hpp"
 #include "trace.hpp"
@@ -31,7 +32,8 @@ using MakeEngine = std::function<std::unique_ptr<AnyEngine>()>;
 enum class Instrument : std::uint8_t {
     exact,       ///< one float was right, or bits were compared
     bounded,     ///< the answer lies outside of the certified interval
-    permission   ///< the engine accepted what it must refuse, or refused what it must accept
+    permission,  ///< the engine accepted what it must refuse, or refused what it must accept
+    metamorphic  ///< two answers differ that are the same by declaration; no oracle is asked
 };
 
 /// One answer that the declaration does not allow.
@@ -57,8 +59,10 @@ struct Coverage {
     void add(Coverage const& other);
 };
 
-/// Runs the steps of a trace; nothing if every answer is allowed.
-std::optional<Violation> judge(AnyEngine& engine, Trace const& trace, Coverage& coverage);
+/// Runs the steps of a trace; nothing if every answer is allowed. `calls`, if there is one, gets
+/// the verbs that were accepted.
+std::optional<Violation> judge(AnyEngine& engine, Trace const& trace, Coverage& coverage,
+                               std::vector<Call>* calls = nullptr);
 
 enum class Outcome : std::uint8_t {
     held,          ///< on the inputs that were tried

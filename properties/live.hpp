@@ -205,6 +205,30 @@ struct Tally<properties::Observed, Enclosure> {
     }
 };
 
+/// Two answers of one engine: numbers of rows, or outputs whose bits are known from the other one.
+template <>
+struct Tally<properties::Observed, properties::Observed> {
+    properties::Evidence evidence;
+    std::vector<double> widths;
+    std::size_t undefined = 0;
+
+    void add(Place const& at, properties::Observed const& left, properties::Observed const& right) {
+        if (!left.held || !right.held) return;
+        if (at.what != What::output) ++evidence.rows;
+        else ++evidence.exact, widths.push_back(0);
+    }
+};
+
+/// Bit for bit, where both hold the row.
+template <>
+struct Agreement<properties::Observed, properties::Observed> {
+    static bool holds(properties::Observed const& left, properties::Observed const& right) {
+        return !left.held || !right.held ||
+               std::bit_cast<std::uint32_t>(left.value) ==
+                   std::bit_cast<std::uint32_t>(right.value);
+    }
+};
+
 template <>
 struct Agreement<properties::Observed, Enclosure> {
     static bool holds(properties::Observed const& left, Enclosure const& right) {

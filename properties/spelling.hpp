@@ -43,6 +43,12 @@ template <>
 inline constexpr std::array<Spelling<RotationRounding>, 2> everySpelling<RotationRounding>{
     {{RotationRounding::asWritten, "asWritten"}, {RotationRounding::contracted, "contracted"}}};
 template <>
+inline constexpr std::array<Spelling<Addressing>, 2> everySpelling<Addressing>{
+    {{Addressing::byPosition, "byPosition"}, {Addressing::byValue, "byValue"}}};
+template <>
+inline constexpr std::array<Spelling<MaskedSlots>, 2> everySpelling<MaskedSlots>{
+    {{MaskedSlots::readAndMasked, "readAndMasked"}, {MaskedSlots::neverRead, "neverRead"}}};
+template <>
 inline constexpr std::array<Spelling<ExponentForm>, 2> everySpelling<ExponentForm>{
     {{ExponentForm::subtracted, "subtracted"}, {ExponentForm::fused, "fused"}}};
 template <>

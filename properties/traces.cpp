@@ -143,9 +143,11 @@ Family drawnFamily(Declaration const& d, Draw& draw) {
 /// Lengths that matter to a layer or to the pool, and their neighbors.
 std::vector<std::size_t> boundaries(Declaration const& d) {
     std::vector<std::size_t> all{0, 1, d.capacity};
-    for (auto const& l : d.layers)
-        for (std::size_t b : {l.window, l.retained})
-            if (b > 0) all.insert(all.end(), {b - 1, b, b + 1});
+    auto const put = [&](std::size_t b) {
+        if (b > 0) all.insert(all.end(), {b - 1, b, b + 1});
+    };
+    for (auto const& l : d.layers) put(l.window), put(l.retained);
+    std::ranges::for_each(d.promised().thresholds, put);
     return all;
 }
 
@@ -212,7 +214,8 @@ void follow(State& state, Step const& step) {
 
 }  // namespace
 
-std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics) {
+std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics,
+                                  std::optional<Promises> const& promises) {
     auto const plain = LayerWishes{4, 2, 8, 5, 0, 0, 0, Angles::none, {}, {}, false};
     auto quarters = plain;
     quarters.keyDim = 7;
@@ -238,10 +241,12 @@ std::vector<Setup> standardSetups(std::string const& engine, Numerics const& num
     biased.isBiased = true;
     std::vector<Setup> all;
     for (auto const& layers : std::vector<std::vector<LayerWishes>>{
-             {plain, windowed}, {quarters, ring}, {usual, biased}})
-        for (Fill fill : {Fill::poison, Fill::zero})
-            all.push_back({declarationOf(engine, 12, layers), fill});
-    for (auto& setup : all) setup.declaration.numerics = numerics;
+             {plain, windowed}, {quarters, ring}, {usual, biased}}) {
+        auto declaration = declarationOf(engine, 12, layers);
+        declaration.numerics = numerics;
+        declaration.promises = promises;
+        for (Fill fill : fillsFor(declaration)) all.push_back({declaration, fill});
+    }
     return all;
 }
 
@@ -253,8 +258,10 @@ Case drawn(Candidate const& candidate, std::uint64_t seed, int size) {
     } else {
         c.setup.declaration = drawnDeclaration(candidate.name, draw);
         c.setup.declaration.numerics = candidate.numerics;
+        c.setup.declaration.promises = candidate.promises;
     }
-    c.setup.fill = draw.oneIn(3) ? Fill::zero : Fill::poison;
+    auto const fills = fillsFor(c.setup.declaration);
+    c.setup.fill = draw.oneIn(3) ? fills.back() : fills.front();
     c.trace.values.family = drawnFamily(c.setup.declaration, draw);
     c.trace.values.seed = draw.below(1000);
     State state(c.setup.declaration);

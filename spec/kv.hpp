@@ -29,6 +29,7 @@
 #include "rollback.hpp"  // the newest rows
 #include "fork.hpp"      // one past, two futures
 #include "evict.hpp"     // the oldest rows
+#include "invariance.hpp"  // what changes no bit
 
 // What an engine is measured by.
 #include "numerics.hpp"   // what it declares

@@ -5,7 +5,7 @@
 // one record, written by whoever knows the engine. Every bound the oracle uses is derived from it,
 // and "violates" always means "violates this declaration".
 //
-//     Declaration = engine, sequences, capacity, verbs, layers[L], numerics
+//     Declaration = engine, sequences, capacity, verbs, layers[L], numerics, promises
 //
 // Only the fields that something reads are here. Each says its unit, its conservative default and
 // its effect.
@@ -63,6 +63,33 @@ inline constexpr Verb everyVerb[] = {Verb::append, Verb::prefill, Verb::attend, 
                                      Verb::rollback, Verb::fork,  Verb::evict,   Verb::shift,
                                      Verb::release,  Verb::reset};
 
+/// Whether which rows are kept, and where, depends on what is in them.
+enum class Addressing : std::uint8_t {
+    byPosition,  ///< a probe speaks for all values: another row would have gone the same way
+    byValue      ///< scores choose rows (top-k, eviction by attention): it speaks for itself alone
+};
+
+/// What becomes of a slot that no visible row is in, and so what may stand there, to see that it
+/// has no effect. Not-a-number only where it is not read: adding minus infinity to it leaves it what
+/// it is, and so does a weight of 0.
+enum class MaskedSlots : std::uint8_t {
+    readAndMasked,  ///< its score is replaced, or minus infinity is added: any finite number
+    neverRead       ///< anything, not-a-number included
+};
+
+/// What an engine says beside its shape and its arithmetic. Nothing is the conservative default.
+struct Promises {
+    BOOST_HANA_DEFINE_STRUCT(
+        Promises,
+        (bool, deterministic),       // equal verbs and rows give equal bits (invariance.hpp)
+        (bool, batchInvariant),      // an answer depends on the rows of its sequence alone
+        (Addressing, addressing),    //
+        (MaskedSlots, maskedSlots),  //
+        (std::vector<std::size_t>, thresholds));  // lengths from which on another path answers (a
+                                                  // kernel for long pasts): tried, with neighbors
+    friend bool operator==(Promises const&, Promises const&) = default;
+};
+
 /// The whole record.
 struct Declaration {
     BOOST_HANA_DEFINE_STRUCT(
@@ -72,13 +99,16 @@ struct Declaration {
         (std::size_t, capacity),                     // rows one sequence can hold
         (std::vector<Verb>, verbs),                  // offered; others are reported not reachable
         (std::vector<LayerDeclaration>, layers),     //
-        (Numerics, numerics));                       // of every layer that names no other
+        (Numerics, numerics),                        // of every layer that names no other
+        (std::optional<Promises>, promises));        //
     friend bool operator==(Declaration const&, Declaration const&) = default;
 
     /// How layer l computes. The declaration must outlive the result.
     Numerics const& numericsOf(std::size_t l) const {
         return layers[l].numerics ? *layers[l].numerics : numerics;
     }
+    /// What is promised; nothing, where nothing is said.
+    Promises promised() const { return promises.value_or(Promises{}); }
 };
 
 }  // namespace kv

@@ -17,7 +17,7 @@
 #pragma once
 #include "capacity.hpp"
 #include "evict.hpp"
-#include "fork.hpp"
+#include "invariance.hpp"
 #include "layers.hpp"
 
 namespace kv {

@@ -13,7 +13,8 @@
 // Two words grade each theorem. What the spec proves: `free`, the two sides are the same term, so
 // they are equal in every number system; or modulo a named law of real numbers. What an engine
 // owes: rows that only move stay the same bit for bit; rows that are computed may be rounded as
-// declared.
+// declared, and are the same bits in another run if that is declared (invariance.hpp, where both
+// sides are the subject's).
 //
 // Not said here: which theorems there are (laws.hpp), what a subject offers (subject.hpp).
 #pragma once
@@ -25,7 +26,14 @@
 namespace kv {
 
 enum class Scope : std::uint8_t { spec, engine };     ///< whom a theorem can convict
-enum class Owed : std::uint8_t { moves, computes };   ///< what an engine owes: bits, or a bound
+
+/// What an engine owes.
+enum class Owed : std::uint8_t {
+    moves,             ///< bits: rows only move
+    computes,          ///< a bound: rows are rounded as declared
+    repeats,           ///< the bits of its first run, where it declares itself deterministic
+    repeatsInAnyBatch  ///< the bits of any other batch, where it declares itself batch invariant
+};
 
 /// What the spec proves. `modulo` is empty for a free theorem and else names the law it leans on.
 struct Grade {

@@ -5,6 +5,7 @@
 #include "oracle/replay.hpp"
 #include "oracle/report.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -72,6 +73,7 @@ scope     spec: it relates the spec to itself; engine: it can convict an engine
 proved    free: both sides are the same term, so equal in every number system
           T1: modulo "rotations compose", a law of the real numbers
 owed      moves: rows only move, the same bits; computes: as exactly as declared
+          repeats, batches: the bits of another run, or batch, where declared
 at        the compiler that built this program proved it at these shapes, over symbols
           A: lengths 0 1 4; up to 4:2 heads; rope; raw keys; alibi; window 3; sink 1
           B: length 2; up to 1:1 heads
@@ -220,8 +222,9 @@ CheckRun heldRun() {
     r.coverage.pairs[std::size_t(Verb::append)] = {6, 0, 7, 0, 0, 0, 0, 0, 0, 0};
     r.coverage.pairs[std::size_t(Verb::attend)] = {5, 0, 8, 0, 0, 0, 0, 0, 0, 0};
     r.seconds = 2;
-    r.zooInReach = 6;
-    r.zooSize = 12;
+    for (std::size_t i = 0; i < 12; ++i)
+        r.reach.push_back(
+            {fmt::format("bugs/b{}", i), i < 6 ? std::optional(i + 1) : std::nullopt});
     run.verbs = {Verb::append, Verb::attend};
     run.cases = 40;
     run.require = 50;
@@ -377,7 +380,7 @@ TEST(Report, the_exit_code_says_what_was_shown) {
     run.report.violation = violation();
     EXPECT_EQ(exitOf(run), Exit::violated);
     run = heldRun();
-    run.report.zooInReach = run.report.zooSize = 0;
+    run.report.reach.clear();
     EXPECT_EQ(exitOf(run), Exit::held);
     EXPECT_NE(printReport(run, Pairs::smallest).find("0 of 0 bugs of the zoo, none of which breaks "
                                                      "this law\n"),
@@ -388,6 +391,18 @@ TEST(Report, the_exit_code_says_what_was_shown) {
     EXPECT_EQ(exitOf(run), Exit::tooLittle);
     EXPECT_NE(printReport(run, Pairs::smallest).find(": too little, since no law could be decided"),
               std::string::npos);
+}
+
+TEST(Report, the_power_of_a_run_is_listed_where_asked) {
+    CheckRun run = heldRun();
+    EXPECT_EQ(printReport(run, Pairs::smallest).find("power"), std::string::npos);
+    run.power = true;
+    run.report.reach = {{"bugs/a", 17}, {"bugs/long", {}}};
+    EXPECT_NE(printReport(run, Pairs::smallest)
+                  .find("power     bugs/a     shown by case 17\n          bugs/long  not shown\n"),
+              std::string::npos);
+    EXPECT_EQ(reportToJson(run)["power"].dump(),
+              R"([{"bug":"bugs/a","cases":17},{"bug":"bugs/long"}])");
 }
 
 TEST(Report, what_was_not_tried_is_said) {
@@ -527,8 +542,9 @@ TEST_F(SavedTrace, of_each_bug_replays_to_the_same_verdict) {
             << candidate.name;
         auto const unshrunk = std::get<CounterexampleFile>(readTrace(*first));
         properties::Coverage coverage;
-        auto const engine = candidate.make({unshrunk.declaration, unshrunk.fill});
-        EXPECT_TRUE(properties::judge(*engine, unshrunk.trace, coverage)) << candidate.name;
+        properties::Setup const setup{unshrunk.declaration, unshrunk.fill};
+        EXPECT_TRUE(properties::judge(candidate, {setup, unshrunk.trace}, coverage))
+            << candidate.name;
     }
 }
 

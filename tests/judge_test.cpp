@@ -74,12 +74,12 @@ TEST(Judge, every_bug_is_convicted_under_its_own_law_by_a_short_trace) {
                    report.casesToFailure, brief(violation.trace));
         // The same trace convicts again, and it convicts the bug and not the engine.
         Coverage coverage;
-        auto const again = judge(*candidate.make(report.setup), violation.trace, coverage);
+        properties::Case const found{report.setup, violation.trace};
+        auto const again = judge(candidate, found, coverage);
         ASSERT_TRUE(again);
         EXPECT_EQ(again->where, violation.where);
         EXPECT_EQ(again->got, violation.got);
-        EXPECT_FALSE(judge(*oracle::ours("contiguous").make(report.setup), violation.trace,
-                           coverage));
+        EXPECT_FALSE(judge(oracle::ours("contiguous"), found, coverage));
     });
 }
 
@@ -88,7 +88,7 @@ TEST(Judge, every_bug_breaks_the_claim_of_its_law) {
     bugs::forEachBug([]<class Bug>(Bug const&) {
         SCOPED_TRACE(std::string(Bug::name));
         bool isKilled = false;
-        for (properties::Setup const& setup : standardSetups("bug", numericsF32Plain)) {
+        for (properties::Setup const& setup : setupsFor(engineWith<Bug>())) {
             auto const results =
                 conformance([&] { return engineWith<Bug>().make(setup); },
                             std::string(Bug::theorem));
@@ -235,8 +235,8 @@ TEST(Judge, reach_is_what_this_run_could_have_shown) {
     for (char const* bug :
          {"slot_reused", "stale_length_after_rollback", "capacity_wraps_silently"})
         EXPECT_FALSE(isBlindTo(bug)) << bug;
-    EXPECT_LT(narrow.zooInReach, narrow.zooSize);
-    EXPECT_EQ(check(oracle::ours("contiguous"), options).zooInReach, narrow.zooSize);
+    EXPECT_LT(narrow.zooInReach(), options.zoo.size());
+    EXPECT_EQ(check(oracle::ours("contiguous"), options).zooInReach(), options.zoo.size());
 }
 
 // A run that is cut off has tried long traces, however many cases it was meant to have.

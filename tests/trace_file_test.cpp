@@ -64,7 +64,8 @@ Declaration fullDeclaration() {
             .capacity = 4,
             .verbs = {std::begin(everyVerb), std::end(everyVerb)},
             .layers = {rotating, plain},
-            .numerics = numericsF32};
+            .numerics = numericsF32,
+            .promises = {}};
 }
 
 std::vector<Step> everyStep() {
@@ -550,7 +551,7 @@ TEST(TraceFile, headers_that_do_not_fit) {
          "t.trace:1: the line has the unknown key \"" + std::string(60, 'a') +
              "...\"; expected kvspec-trace, kind, declaration, law, values or fill"},
         {header("\"law\":", "\"fill\":\"ones\",\"law\":"),
-         "t.trace:1: fill is \"ones\"; expected poison or zero"},
+         "t.trace:1: fill is \"ones\"; expected poison, zero or loud"},
         {header("\"painted\"", "\"inlined\""),
          "t.trace:1: values has the unknown key \"seed\"; expected family or tokens"},
         {header("\"painted\"", "\"random\""),
@@ -570,7 +571,7 @@ TEST(TraceFile, headers_that_do_not_fit) {
          "t.trace:1: declaration lacks the key \"engine\"; expected it"},
         {header("\"engine\":\"e\"", "\"motor\":\"e\""),
          "t.trace:1: declaration has the unknown key \"motor\"; expected engine, sequences, "
-         "capacity, verbs, layers or numerics"},
+         "capacity, verbs, layers, numerics or promises"},
         {header("\"raw\"", "\"cooked\""),
          "t.trace:1: declaration.layers[0].keyStorage is \"cooked\"; expected rotated or raw"},
         {header("\"rollback\"", "\"append\""),

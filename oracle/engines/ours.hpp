@@ -18,10 +18,7 @@ class Ours : public properties::AnyEngine {
    public:
     explicit Ours(properties::Setup const& setup)
         : declaration_(setup.declaration),
-          engine_(shapeOf(declaration_),
-                  {.fill = setup.fill == properties::Fill::zero
-                               ? 0.0f
-                               : std::numeric_limits<float>::quiet_NaN()}) {}
+          engine_(shapeOf(declaration_), {.fill = numberOf(setup.fill)}) {}
 
     using Answer = properties::Answer;
     using Tokens = properties::Tokens;
@@ -81,6 +78,14 @@ class Ours : public properties::AnyEngine {
     }
 
    private:
+    static float numberOf(properties::Fill fill) {
+        switch (fill) {
+            case properties::Fill::zero: return 0;
+            case properties::Fill::loud: return properties::loudNumber;
+            case properties::Fill::poison: break;
+        }
+        return std::numeric_limits<float>::quiet_NaN();
+    }
     static impl::SequenceId id(properties::SequenceId s) { return impl::SequenceId{s}; }
     static Answer answer(impl::Status const& status) {
         return status ? Answer::accepted() : Answer::refused(status.why());
@@ -130,7 +135,12 @@ properties::Candidate ours(std::string name) {
     return {std::move(name),
             [](properties::Setup const& setup) { return std::make_unique<Ours<Decisions>>(setup); },
             {},
-            numericsF32Plain};
+            numericsF32Plain,
+            Promises{.deterministic = true,
+                     .batchInvariant = true,
+                     .addressing = Addressing::byPosition,
+                     .maskedSlots = MaskedSlots::neverRead,
+                     .thresholds = {}}};
 }
 
 /// "contiguous", then "bugs/NAME" for every bug of the zoo.

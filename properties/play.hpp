@@ -1,0 +1,35 @@
+// play: hand the steps of a trace to an engine.
+//
+// A step says which verb, which sequence and how many tokens; its rows come from the trace's source
+// of values. The judge plays a trace beside the spec (judge.hpp), and once more in another way
+// where that must not matter (variation.hpp).
+#pragma once
+#include "state.hpp"
+#include "trace.hpp"
+#include "values.hpp"
+
+#include <cstddef>
+
+namespace kv::properties {
+
+/// One call that was accepted, and what came of it.
+struct Call {
+    std::size_t index;  ///< of the step
+    Step step;
+    Tokens tokens;
+    Outputs outputs;  ///< of attend and prefill
+    Content content;  ///< of observe
+};
+
+/// The tokens that a step stores or asks with, in this state; none where it takes none.
+Tokens tokensFor(Step const& step, Declaration const& declaration, State const& state,
+                 ValueSource const& source);
+
+/// Token i of several.
+Tokens tokenAt(Tokens const& all, std::size_t i);
+
+/// Calls the verb of a step.
+Answer play(AnyEngine& engine, Step const& step, Tokens const& tokens, Outputs& outputs,
+            Content& content);
+
+}  // namespace kv::properties

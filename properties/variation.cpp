@@ -1,0 +1,267 @@
+#include "variation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <span>
+
+namespace kv::properties {
+
+namespace {
+
+/// A call to be made, the one that it repeats, and whether it must give the same answer: from row
+/// `row` on.
+struct Line {
+    Step step;
+    Tokens tokens;
+    Call const* first = nullptr;
+    bool isCompared = false;
+    std::size_t row = 0;
+};
+
+/// What a variation is held against.
+struct Promise {
+    std::string law, how;
+};
+
+bool isSameBits(float a, float b) {
+    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) ||
+           (std::isnan(a) && std::isnan(b));
+}
+std::string bits(float x) {
+    return fmt::format("{:.9g} (bits {:08x})", x, std::bit_cast<std::uint32_t>(x));
+}
+
+/// Makes the calls of one variation on one engine.
+class Rerun {
+   public:
+    Rerun(MakeEngine const& make, Promise promise)
+        : engine_(make()), state_(engine_->declaration()), promise_(std::move(promise)) {}
+
+    std::optional<Violation> violationIn(std::vector<Line> const& lines) {
+        for (Line const& line : lines) {
+            Permission const permission = state_.permission(line.step);
+            if (permission == Permission::mustRefuse) return {};
+            Outputs outputs;
+            Content content;
+            Answer const answer = play(*engine_, line.step, line.tokens, outputs, content);
+            if (!answer && permission == Permission::mayRefuse) return {};
+            if (!answer) differ(line, "a verb", "refused: " + answer.why(), "accepted");
+            if (answer && line.isCompared && !outputs.empty()) compareOutputs(line, outputs);
+            if (answer && line.isCompared && line.step.verb == Verb::observe)
+                compareContent(line, content);
+            if (violation_) return std::move(violation_);
+            state_.apply(line.step);
+        }
+        return {};
+    }
+
+   private:
+    Declaration const& declaration() const { return engine_->declaration(); }
+
+    void compareOutputs(Line const& line, Outputs const& again) {
+        auto const& first = line.first->outputs;
+        for (std::size_t l = 0; l < first.size(); ++l) {
+            auto const& d = declaration().layers[l];
+            std::size_t const from = line.row * d.queryHeads * d.valueDim;
+            std::size_t const width = again.size() == first.size() ? again[l].size() : 0;
+            if (width == 0 || from + width > first[l].size())
+                return differ(line, fmt::format("layer {}, outputs", l), std::to_string(width),
+                              std::to_string(first[l].size() - from));
+            compareBits(line, {again[l], std::span(first[l]).subspan(from, width), d.valueDim},
+                        [&](std::size_t h) {
+                            return fmt::format("layer {}, row {}, query head {}", l,
+                                               line.row + h / d.queryHeads, h % d.queryHeads);
+                        });
+        }
+    }
+
+    void compareContent(Line const& line, Content const& again) {
+        auto const& first = line.first->content;
+        compareNumbers(line, "length", again.length, first.length);
+        compareNumbers(line, "next position", again.nextPosition, first.nextPosition);
+        compareNumbers(line, "layers", again.layers.size(), first.layers.size());
+        for (std::size_t l = 0; l < first.layers.size() && !violation_; ++l)
+            compareLayer(line, l, again.layers[l], first.layers[l]);
+    }
+
+    void compareLayer(Line const& line, std::size_t l, LayerContent const& again,
+                      LayerContent const& first) {
+        auto const& d = declaration().layers[l];
+        for (std::size_t r = 0; r < first.positions.size(); ++r) {
+            auto const there = std::ranges::find(again.positions, first.positions[r]);
+            if (there == again.positions.end()) continue;
+            auto const s = static_cast<std::size_t>(there - again.positions.begin());
+            auto const compare = [&](char const* part, auto const& seen, auto const& had,
+                                     std::size_t dim) {
+                std::size_t const width = d.kvHeads * dim;
+                if (seen.size() < (s + 1) * width || had.size() < (r + 1) * width) return;
+                compareBits(line,
+                            {std::span(seen).subspan(s * width, width),
+                             std::span(had).subspan(r * width, width), dim},
+                            [&](std::size_t h) {
+                                return fmt::format("layer {}, {} at position {}, head {}", l, part,
+                                                   first.positions[r], h);
+                            });
+            };
+            compare("key", again.keys, first.keys, d.keyDim);
+            compare("value", again.values, first.values, d.valueDim);
+        }
+    }
+
+    struct Bits {
+        std::span<float const> again, first;
+        std::size_t dim;
+    };
+    template <class Where>
+    void compareBits(Line const& line, Bits const& rows, Where where) {
+        for (std::size_t e = 0; e < rows.again.size() && !violation_; ++e)
+            if (!isSameBits(rows.again[e], rows.first[e]))
+                differ(line, fmt::format("{}, component {}", where(e / rows.dim), e % rows.dim),
+                       bits(rows.again[e]), bits(rows.first[e]));
+    }
+    void compareNumbers(Line const& line, char const* what, auto again, auto first) {
+        if (again != first) differ(line, what, std::to_string(again), std::to_string(first));
+    }
+
+    void differ(Line const& line, std::string const& where, std::string const& got,
+                std::string const& want) {
+        if (violation_) return;
+        violation_ = Violation{.law = promise_.law,
+                               .sentence = *sentenceOf(promise_.law),
+                               .instrument = Instrument::metamorphic,
+                               .step = line.first ? line.first->index : 0,
+                               .where = fmt::format("sequence {}, {}, {}", line.step.sequence,
+                                                    promise_.how, where),
+                               .got = got,
+                               .want = want,
+                               .trace = {}};
+    }
+
+    std::unique_ptr<AnyEngine> engine_;
+    State state_;
+    Promise promise_;
+    std::optional<Violation> violation_;
+};
+
+/// The same calls, after as many tokens as fit were stored in each sequence and taken back.
+std::vector<Line> repeated(std::vector<Call> const& calls, Declaration const& declaration) {
+    State state(declaration);
+    ValueSource const leftovers(declaration, {Family::sampled, 1, {}});
+    std::vector<Line> lines;
+    for (SequenceId s = 0; s < declaration.sequences; ++s) {
+        Step append{.verb = Verb::append, .sequence = s, .count = declaration.capacity};
+        Step const rollback{.verb = Verb::rollback, .sequence = s};
+        while (append.count > 0 && state.permission(append) == Permission::mustRefuse)
+            --append.count;
+        if (append.count == 0 || !state.offers(Verb::append) || !state.offers(Verb::rollback))
+            continue;
+        lines.push_back({append, tokensFor(append, declaration, state, leftovers)});
+        state.apply(append);
+        lines.push_back({rollback, {}});
+        state.apply(rollback);
+    }
+    for (Call const& call : calls) lines.push_back({call.step, call.tokens, &call, true});
+    return lines;
+}
+
+/// The same calls, with every chunk token by token.
+std::vector<Line> singly(std::vector<Call> const& calls, Declaration const& declaration) {
+    State const state(declaration);
+    bool const asksAfter = state.offers(Verb::append) && state.offers(Verb::attend);
+    std::vector<Line> lines;
+    for (Call const& call : calls) {
+        bool const answers = call.step.verb == Verb::prefill;
+        if (!answers && call.step.verb != Verb::append) {
+            lines.push_back({call.step, call.tokens, &call, true});
+            continue;
+        }
+        for (std::size_t i = 0; i < call.step.count; ++i) {
+            Step step = call.step;
+            step.count = 1;
+            Tokens const token = tokenAt(call.tokens, i);
+            if (!answers || !asksAfter) {
+                lines.push_back({step, token, &call, true, i});
+                continue;
+            }
+            Tokens stored = token, asked = token;
+            for (auto& layer : stored.layers) layer.queries.clear();
+            for (auto& layer : asked.layers) layer.keys.clear(), layer.values.clear();
+            step.verb = Verb::append;
+            lines.push_back({step, stored, &call});
+            step.verb = Verb::attend;
+            step.count = 0;
+            lines.push_back({step, asked, &call, true, i});
+        }
+    }
+    return lines;
+}
+
+/// What each sequence was asked, with all that its rows came from: what is run alone.
+std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
+                                     Declaration const& declaration) {
+    std::vector<std::vector<Line>> lives(declaration.sequences), ended;
+    auto const end = [&](std::vector<Line>& life) {
+        if (std::ranges::any_of(life, &Line::isCompared))
+            ended.push_back(std::move(life));
+        life.clear();
+    };
+    for (Call const& call : calls) {
+        auto& life = lives[call.step.sequence];
+        switch (call.step.verb) {
+            case Verb::release: end(life); break;
+            case Verb::reset: std::ranges::for_each(lives, end); break;
+            case Verb::fork: {
+                auto& child = lives[call.step.to];
+                end(child);
+                for (Line line : life) {
+                    line.step.sequence = call.step.to;
+                    line.isCompared = false;
+                    bool const onlyLooks =
+                        line.step.verb == Verb::attend || line.step.verb == Verb::observe;
+                    if (!onlyLooks) child.push_back(std::move(line));
+                }
+                break;
+            }
+            default: life.push_back({call.step, call.tokens, &call, true});
+        }
+    }
+    std::ranges::for_each(lives, end);
+    for (auto& life : ended)
+        for (auto& line : life)
+            line.step.sequence = declaration.sequences - 1 - line.step.sequence;
+    return ended;
+}
+
+std::optional<Violation> violationIn(NewEngines const& make, std::vector<Call> const& calls) {
+    Declaration const declaration = make.usual()->declaration();
+    Promises const promised = declaration.promised();
+    std::optional<Violation> violation;
+    if (promised.deterministic)
+        violation = Rerun(make.elsewhere, {"repeat_same_bits", "in a second run"})
+                        .violationIn(repeated(calls, declaration));
+    if (!promised.batchInvariant) return violation;
+    for (auto const& life : alone(calls, declaration))
+        if (!violation)
+            violation = Rerun(make.usual, {"copy_same_bits", "stored alone"}).violationIn(life);
+    if (!violation)
+        violation = Rerun(make.usual, {"chunk_same_bits", "token by token"})
+                        .violationIn(singly(calls, declaration));
+    return violation;
+}
+
+}  // namespace
+
+std::optional<Violation> judgeAndVary(NewEngines const& make, Trace const& trace,
+                                      Coverage& coverage) {
+    std::vector<Call> calls;
+    auto violation = judge(*make.usual(), trace, coverage, &calls);
+    if (violation) return violation;
+    violation = violationIn(make, calls);
+    if (violation) violation->trace = trace;
+    return violation;
+}
+
+}  // namespace kv::properties

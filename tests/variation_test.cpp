@@ -1,0 +1,151 @@
+// variation_test: what is promised not to matter is tried, and what is not promised is not asked.
+#include "oracle/candidates.hpp"
+#include "oracle/engines/ours.hpp"
+#include "properties/variation.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace kv::tests {
+
+namespace {
+
+using namespace properties;
+
+CheckReport checked(Candidate const& candidate) {
+    CheckOptions options;
+    options.cases = 100;
+    return check(candidate, options);
+}
+
+LawResult const& resultOf(CheckReport const& report, std::string_view law) {
+    return *std::ranges::find(report.laws, law, &LawResult::law);
+}
+
+TEST(Variation, nothing_is_owed_that_is_not_promised) {
+    for (char const* bug : {"sum_begins_where_the_last_ended", "sum_begins_at_its_block",
+                            "sum_begins_midway_in_chunks"}) {
+        auto candidate = oracle::candidateNamed(oracle::candidates(), std::string("bugs/") + bug);
+        candidate.promises = {};
+        auto const report = checked(candidate);
+        EXPECT_FALSE(report.isViolated()) << bug;
+        for (char const* law : {"repeat_same_bits", "chunk_same_bits", "copy_same_bits"})
+            EXPECT_EQ(resultOf(report, law).outcome, Outcome::notReachable) << law;
+        EXPECT_EQ(resultOf(report, "chunk_same_bits").why,
+                  "the engine does not declare itself batch invariant");
+        candidate.promises = Promises{};
+        candidate.promises->deterministic = true;
+        bool const isRepeatable = std::string_view(bug) != "sum_begins_where_the_last_ended";
+        EXPECT_EQ(checked(candidate).isViolated(), !isRepeatable) << bug;
+    }
+}
+
+TEST(Variation, a_verdict_names_the_verb_and_the_bits) {
+    auto const report =
+        checked(oracle::candidateNamed(oracle::candidates(), "bugs/sum_begins_midway_in_chunks"));
+    ASSERT_TRUE(report.isViolated());
+    EXPECT_EQ(report.violation->law, "chunk_same_bits");
+    EXPECT_EQ(report.violation->instrument, Instrument::metamorphic);
+    EXPECT_EQ(report.violation->trace.steps.at(report.violation->step).verb, Verb::prefill);
+    EXPECT_NE(report.violation->where.find("token by token"), std::string::npos);
+    EXPECT_NE(report.violation->got.find("bits "), std::string::npos);
+    // No oracle was asked, so it has not answered no.
+    EXPECT_EQ(resultOf(report, "trace_eq_spec").outcome, Outcome::held);
+}
+
+/// What stands in storage comes into each output, times zero.
+class Touching : public oracle::Ours<> {
+   public:
+    explicit Touching(properties::Setup const& setup)
+        : Ours(setup), there_(setup.fill == Fill::poison ? std::nanf("") : 1.0f) {}
+    Answer attend(SequenceId s, Tokens const& tokens, Outputs& outputs) override {
+        auto const answer = Ours::attend(s, tokens, outputs);
+        for (auto& layer : outputs)
+            for (float& x : layer) x += 0 * there_;
+        return answer;
+    }
+
+   private:
+    float there_;
+};
+
+TEST(Variation, storage_holds_no_more_than_the_declaration_allows) {
+    auto const make = [](auto const& setup) { return std::make_unique<Touching>(setup); };
+    Candidate touching{"touching", make, {}, numericsF32Plain};
+    EXPECT_FALSE(checked(touching).isViolated());
+    touching.promises = Promises{};
+    touching.promises->maskedSlots = MaskedSlots::neverRead;
+    EXPECT_TRUE(checked(touching).isViolated());
+}
+
+/// Keys that were turned by an angle have another last bit in sequences of an odd number.
+class Nudging : public oracle::Ours<> {
+   public:
+    using Ours::Ours;
+    Answer observe(SequenceId s, Content& content) override {
+        auto const answer = Ours::observe(s, content);
+        if (!answer || s % 2 == 0) return answer;
+        auto const& layer = declaration().layers[0];
+        auto& held = content.layers[0];
+        for (std::size_t i = 0; i < held.keys.size(); ++i)
+            if (held.positions[i / layer.kvHeads / layer.keyDim] != 0 &&
+                i % layer.keyDim < layer.rotaryDim)
+                held.keys[i] = std::nextafter(held.keys[i], 0.0f);
+        return answer;
+    }
+};
+
+TEST(Variation, keys_that_are_turned_as_an_engine_likes_are_turned_alike) {
+    auto declaration = standardSetups("nudging", numericsF32Plain).back().declaration;
+    ASSERT_GT(declaration.layers[0].rotaryDim, 0u);
+    declaration.layers.resize(1);
+    declaration.sequences = 2;
+    declaration.numerics = everywhere(precisions::bf16, numericsF32Plain);
+    declaration.numerics.output = precisions::f32;
+    declaration.numerics.rotation = RotationRounding::contracted;
+    auto const make = [](auto const& setup) { return std::make_unique<Nudging>(setup); };
+    Candidate nudging{"nudging", make, declaration};
+    EXPECT_FALSE(checked(nudging).isViolated());
+    nudging.fixed->promises = Promises{};
+    nudging.fixed->promises->deterministic = nudging.fixed->promises->batchInvariant = true;
+    auto const report = checked(nudging);
+    ASSERT_TRUE(report.isViolated());
+    EXPECT_EQ(report.violation->law, "copy_same_bits") << report.violation->where;
+    EXPECT_NE(report.violation->where.find(", key at position "), std::string::npos);
+}
+
+/// Wrong at one length, where a kernel for long pasts would take over.
+class Switching : public oracle::Ours<> {
+   public:
+    using Ours::Ours;
+    static constexpr std::size_t threshold = 21;
+    Answer attend(SequenceId s, Tokens const& tokens, Outputs& outputs) override {
+        auto const answer = Ours::attend(s, tokens, outputs);
+        Content content;
+        if (answer && Ours::observe(s, content) && content.length == threshold)
+            for (float& x : outputs[0]) x = -x;
+        return answer;
+    }
+};
+
+TEST(Variation, lengths_around_a_threshold_are_tried) {
+    auto declaration = standardSetups("switching", numericsF32Plain).front().declaration;
+    declaration.layers.resize(1);
+    declaration.capacity = 60;
+    auto const outcome = [&] {
+        properties::Setup const setup{declaration, Fill::zero};
+        return conformance([&] { return std::make_unique<Switching>(setup); },
+                           "decodeWithCache_eq_fullAttention")
+            .front()
+            .outcome;
+    };
+    EXPECT_EQ(outcome(), Outcome::held);
+    declaration.promises = Promises{};
+    declaration.promises->thresholds = {Switching::threshold};
+    EXPECT_EQ(outcome(), Outcome::violated);
+}
+
+}  // namespace
+
+}  // namespace kv::tests
