@@ -101,6 +101,7 @@ constexpr std::string_view advice =
     "  - every unknown field, which the proposal leaves as the engine declares it, and a preset\n"
     "    may promise although no probe saw it\n"
     "  - window, retained and merge at lengths that were not tried\n"
+    "  - what it promises: that runs repeat, in any batch, can be refuted and not inferred\n"
     "Then kvspec check judges the engine by its declaration.\n";
 
 OrderedJson findingJson(Finding const& f) {

@@ -223,9 +223,7 @@ struct Tally<properties::Observed, properties::Observed> {
 template <>
 struct Agreement<properties::Observed, properties::Observed> {
     static bool holds(properties::Observed const& left, properties::Observed const& right) {
-        return !left.held || !right.held ||
-               std::bit_cast<std::uint32_t>(left.value) ==
-                   std::bit_cast<std::uint32_t>(right.value);
+        return !left.held || !right.held || properties::haveSameBits(left.value, right.value);
     }
 };
 

@@ -8,9 +8,18 @@
 #include "trace.hpp"
 #include "values.hpp"
 
+#include <bit>
+#include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 namespace kv::properties {
+
+/// Bit for bit; one not-a-number is as good as another.
+inline bool haveSameBits(float a, float b) {
+    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) ||
+           (std::isnan(a) && std::isnan(b));
+}
 
 /// One call that was accepted, and what came of it.
 struct Call {

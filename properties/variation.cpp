@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <span>
 
 namespace kv::properties {
@@ -26,10 +25,6 @@ struct Promise {
     std::string law, how;
 };
 
-bool isSameBits(float a, float b) {
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) ||
-           (std::isnan(a) && std::isnan(b));
-}
 std::string bits(float x) {
     return fmt::format("{:.9g} (bits {:08x})", x, std::bit_cast<std::uint32_t>(x));
 }
@@ -118,7 +113,7 @@ class Rerun {
     template <class Where>
     void compareBits(Line const& line, Bits const& rows, Where where) {
         for (std::size_t e = 0; e < rows.again.size() && !violation_; ++e)
-            if (!isSameBits(rows.again[e], rows.first[e]))
+            if (!haveSameBits(rows.again[e], rows.first[e]))
                 differ(line, fmt::format("{}, component {}", where(e / rows.dim), e % rows.dim),
                        bits(rows.again[e]), bits(rows.first[e]));
     }

@@ -70,8 +70,8 @@ enum class Addressing : std::uint8_t {
 };
 
 /// What becomes of a slot that no visible row is in, and so what may stand there, to see that it
-/// has no effect. Not-a-number only where it is not read: adding minus infinity to it leaves it what
-/// it is, and so does a weight of 0.
+/// has no effect. Not-a-number only where it is not read: adding minus infinity leaves it what it
+/// is, and so does a weight of 0.
 enum class MaskedSlots : std::uint8_t {
     readAndMasked,  ///< its score is replaced, or minus infinity is added: any finite number
     neverRead       ///< anything, not-a-number included
