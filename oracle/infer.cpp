@@ -109,6 +109,7 @@ class Comparer {
         mask(declared_.layers[index], seen, result_.declaration.layers[index]);
         rotation(declared_.layers[index], seen, result_.declaration.layers[index]);
         scores(declared_.layers[index], seen, result_.declaration.layers[index]);
+        formats(declared_.layers[index]);
         for (auto& finding : numericsFindings(at_ + "numerics.", declared_.numericsOf(index),
                                               seen.numerics))
             result_.findings.push_back(std::move(finding));
@@ -148,6 +149,15 @@ class Comparer {
         proposed.window = seen.window.value.value_or(d.window);
         proposed.sinks = seen.sinks.value.value_or(d.sinks);
         proposed.retained = seen.retained.value.value_or(d.retained);
+    }
+    /// A probe sees what is read back, and rows that come back as they went are no proof.
+    void formats(LayerDeclaration const& d) {
+        auto const unknown = Guess<StoredAs>::unknown(
+            "no probe asks for it; where it is not f32, rounding seen elsewhere may be that of it");
+        for (auto const& [name, format] :
+             {std::pair{"keyFormat", &d.keyFormat}, std::pair{"valueFormat", &d.valueFormat}})
+            record<StoredAs>(at_ + name, unknown, [](StoredAs s) { return spelled(s); },
+                             spelled(format->codec), [](StoredAs) { return false; });
     }
     void rotation(LayerDeclaration const& d, SeenLayer const& seen, LayerDeclaration& proposed);
     void scores(LayerDeclaration const& d, SeenLayer const& seen, LayerDeclaration& proposed);

@@ -132,6 +132,8 @@ std::string whyUnseen(std::string_view field) {
         {"expUlps", "no probe parts the error of exp from that of a score"},
         {"expFlushExponent", "no probe parts a flushed weight from a rounded one"},
         {"normRoundings", "no probe counts the roundings of a division"},
+        {"keyOrder", "no probe sees in which order keys are met"},
+        {"weightSum", "no probe parts the rounding of a weight from that of the sum of weights"},
         {"parts", "no probe counts parts, and their number may grow with the length"}};
     for (auto const& [name, why] : reasons)
         if (name == field)

@@ -102,15 +102,17 @@ template <class Record>
 std::vector<std::string_view> keysOf();
 
 /// Reads an enumeration or a precision by name, true or false, a number, a string, a vector or a
-/// reflected record.
-/// A field of a record that is a std::optional may be missing, and so may any of Promises, or of
-/// Numerics, which then takes the value of numericsF32; the name of a preset may stand in the place
-/// of the latter. Every other field must be there.
+/// reflected record. A field of a record that is a std::optional may be missing, and so may any of
+/// Promises, or of Numerics, which then takes the value of numericsF32; the name of a preset may
+/// stand in the place of the latter. A stored format may be missing, which is f32, as may its
+/// fields, and the name of a codec stands for a format that says no more. Every other field must
+/// be there.
 template <class T>
 T read(Node const& node);
 
 /// Writes the same; reading it again gives an equal value, floats bit for bit. An empty optional
-/// field is left out. Throws std::invalid_argument for NaN and infinities, which JSON lacks.
+/// field is left out, and so is a format that is f32. Throws std::invalid_argument for NaN and
+/// infinities, which JSON lacks.
 template <class T>
 OrderedJson write(T const& value);
 
@@ -167,6 +169,20 @@ struct Defaults<Promises> {
     static constexpr bool exist = true;
     static Promises of(Node const&) { return {}; }
 };
+/// Of a format, what is left out is that of f32.
+template <>
+struct Defaults<StoredFormat> {
+    static constexpr bool exist = true;
+    static StoredFormat of(Node const&) { return {}; }
+};
+inline StoredFormat formatNamed(StoredAs codec) {
+    StoredFormat format{};
+    format.codec = codec;
+    return format;
+}
+/// A field whose default goes without saying.
+template <class Field>
+inline constexpr bool isSilent = std::same_as<Field, StoredFormat>;
 
 template <class Record>
 Record readRecord(Node const& node) {
@@ -179,7 +195,7 @@ Record readRecord(Node const& node) {
         if constexpr (isOptional<Field>) {
             if (auto const found = node.find(key))
                 field = read<typename Field::value_type>(*found);
-        } else if constexpr (Defaults<Record>::exist) {
+        } else if constexpr (Defaults<Record>::exist || isSilent<Field>) {
             if (auto const found = node.find(key))
                 field = read<Field>(*found);
         } else {
@@ -198,6 +214,9 @@ OrderedJson writeRecord(Record const& record) {
         if constexpr (isOptional<std::remove_cvref_t<decltype(field)>>) {
             if (field)
                 out[key] = write(*field);
+        } else if constexpr (isSilent<std::remove_cvref_t<decltype(field)>>) {
+            if (field != std::remove_cvref_t<decltype(field)>{})
+                out[key] = write(field);
         } else {
             out[key] = write(field);
         }
@@ -255,6 +274,9 @@ T read(Node const& node) {
         if constexpr (std::same_as<T, Numerics>)
             if (node.value().is_string())
                 return detail::readPreset(node);
+        if constexpr (std::same_as<T, StoredFormat>)
+            if (node.value().is_string())
+                return detail::formatNamed(detail::readEnum<StoredAs>(node));
         return detail::readRecord<T>(node);
     }
 }
@@ -277,6 +299,9 @@ OrderedJson write(T const& value) {
             for (auto const& spelling : everySpelling<Precision>)
                 if (spelling.value == value)
                     return std::string(spelling.name);
+        if constexpr (std::same_as<T, StoredFormat>)
+            if (value == detail::formatNamed(value.codec))
+                return write(value.codec);
         return detail::writeRecord(value);
     }
 }

@@ -241,7 +241,10 @@ std::string coverageLines(CheckRun const& run, Pairs pairs) {
     text +=
         fmt::format("          {} verbs, {} of them refused; a probe spoke in {} of the cases\n",
                     c.steps, percent(c.refusals, c.steps), percent(c.casesWithProbe, c.cases));
-    text += fmt::format("          {} rows read back bit for bit\n", c.rows);
+    text += fmt::format(
+        "          {} rows read back bit for bit{}\n", c.rows,
+        c.undefinedRows == 0 ? "" : fmt::format("; {} keys or values have no declared codes",
+                                                c.undefinedRows));
     text += fmt::format(
         "          {} outputs: {} had one right float, {} an interval, {} of those vacuous{}\n",
         c.outputs, c.exactOutputs, c.outputs - c.exactOutputs - c.undefinedOutputs,
@@ -326,6 +329,7 @@ OrderedJson coverageToJson(CheckRun const& run) {
     out["exactOutputs"] = c.exactOutputs;
     out["vacuousOutputs"] = c.vacuousOutputs;
     out["undefinedOutputs"] = c.undefinedOutputs;
+    out["undefinedRows"] = c.undefinedRows;
     out["smallestPair"] = run.verbs.empty() ? 0 : pairsOf(run).front().count;
     OrderedJson& pairs = out["pairs"] = OrderedJson::object();
     for (Verb a : run.verbs)

@@ -89,6 +89,23 @@ std::size_t longestOf(RecordingFile const& recording) {
     return longest;
 }
 
+/// Keys that turn after they were read stand in no tensor, unless they are those that were given.
+void refuseConvertedRawKeys(RecordingFile const& recording) {
+    auto const& layers = recording.declaration.layers;
+    for (std::size_t l = 0; l < layers.size(); ++l) {
+        bool const isRaw = layers[l].keyStorage == KeyStorage::raw &&
+                           layers[l].rotaryLayout != RotaryLayout::none;
+        auto const codec = layers[l].keyFormat.codec;
+        if (isRaw && codec != StoredAs::f32)
+            throw BadInput({recording.file, 1},
+                           fmt::format("declaration.layers[{0}].keyFormat.codec is {1} and "
+                                       "declaration.layers[{0}].keyStorage is raw; expected f32 "
+                                       "or rotated, since no tensor holds keys that turned after "
+                                       "they were read",
+                                       l, oracle::nameOf(codec)));
+    }
+}
+
 /// What the angles of a layer follow from.
 struct Rotary {
     LayerTensors::Name frequencies{};
@@ -261,6 +278,7 @@ VerifiedLaw const* VerifyReport::find(std::string_view law) const {
 VerifyReport verify(RecordingFile const& recording, SafeTensors const& tensors,
                     VerifyOptions const& options) {
     checkTensors(recording, tensors);
+    refuseConvertedRawKeys(recording);
     VerifyReport report;
     report.trace = recording.file;
     report.tensors = tensors.file();

@@ -5,6 +5,7 @@
 // recorded layer and every head:
 //
 //     the cache after it = the rows before ++ the rows of this update     bits, or their digest
+//                          in the declared format, as a reader gets them
 //     key = rotate(keyRaw, row), query = rotate(queryRaw, row)            bits, or an interval
 //     row = factor * (cos, sin)(position * frequency), and of no other    an interval
 //     output = attention of the query over the rows that it may see       an interval
@@ -110,7 +111,8 @@ struct VerifyReport {
 };
 
 /// Throws BadInput where the tensors do not fit the trace (checkTensors), or a sequence grows
-/// beyond the declared capacity or 65,536 tokens.
+/// beyond the declared capacity or 65,536 tokens, or raw keys are stored in another format than f32
+/// and turn when they are read.
 VerifyReport verify(RecordingFile const& recording, SafeTensors const& tensors,
                     VerifyOptions const& options = {});
 

@@ -6,6 +6,7 @@
 // is compared with the digest of it.
 #include "oracle/sha256.hpp"
 #include "oracle/verify_parts.hpp"
+#include "properties/storing.hpp"
 
 #include <fmt/format.h>
 
@@ -449,6 +450,18 @@ void extend(RowTable& table, std::optional<RowTable> const& fresh, std::size_t c
         table.rows.resize(table.rows.size() + count);
 }
 
+/// What the cache makes of rows; one that the declared format does not give is unknown.
+std::optional<RowTable> held(properties::Storage const& storage, Numerics const& numerics,
+                             std::optional<RowTable> rows) {
+    if (!rows || !isConverted(storage.format()))
+        return rows;
+    for (Row& row : rows->rows) {
+        auto made = storage.held(properties::lift(row, rows->shape, numerics));
+        row = made.isReadable() ? std::move(made.read) : Row{};
+    }
+    return rows;
+}
+
 /// Rows that no tensor gave are taken from the first whole read-back that shows them.
 void adopt(Visit const& visit, RowTable& table, LayerTensors::Name const& whole) {
     auto const got = visit.rows(whole, table.shape);
@@ -465,7 +478,8 @@ void liftRows(Visit const& visit, History& history) {
     history.liftedKeys.resize(total);
     history.liftedValues.resize(total);
     for (std::size_t i = 0; i < total; ++i) {
-        Row const& key = history.turned.rows[i];
+        bool const isConverted = kv::isConverted(visit.declared().keyFormat);
+        Row const& key = (isConverted ? history.stored : history.turned).rows[i];
         Row const& value = history.values.rows[i];
         if (history.liftedKeys[i].size() == 0 && !key.empty())
             history.liftedKeys[i] = properties::lift(key, visit.keyShape(), visit.numerics());
@@ -483,10 +497,14 @@ void checkRows(Visit const& visit, History& history, Ledger& ledger) {
     bool const isRaw = visit.declared().keyStorage == KeyStorage::raw &&
                        visit.declared().rotaryLayout != RotaryLayout::none;
     auto const& storedName = isRaw ? named.keyRaw : named.key;
-    extend(history.stored, visit.rows(storedName, visit.keyShape()), count);
+    auto const keys = properties::keyStorageOf(visit.declared(), visit.numerics());
+    auto const values = properties::valueStorageOf(visit.declared(), visit.numerics());
+    extend(history.stored, held(keys, visit.numerics(), visit.rows(storedName, visit.keyShape())),
+           count);
     extend(history.raw, visit.rows(named.keyRaw, visit.keyShape()), count);
     extend(history.turned, visit.rows(named.key, visit.keyShape()), count);
-    extend(history.values, visit.rows(named.value, visit.valueShape()), count);
+    extend(history.values,
+           held(values, visit.numerics(), visit.rows(named.value, visit.valueShape())), count);
     extend(history.queries, visit.rows(named.query, visit.queryShape()), count);
     extend(history.rawQueries, visit.rows(named.queryRaw, visit.queryShape()), count);
     extend(history.outputs, visit.rows(named.output, visit.outputShape()), count);
@@ -502,7 +520,7 @@ void checkRows(Visit const& visit, History& history, Ledger& ledger) {
 
     adopt(visit, history.stored, named.cacheKey);
     adopt(visit, history.values, named.cacheValue);
-    if (!isRaw)
+    if (!isRaw && !isConverted(visit.declared().keyFormat))
         for (std::size_t i = 0; i < history.turned.rows.size(); ++i)
             if (history.turned.rows[i].empty())
                 history.turned.rows[i] = history.stored.rows[i];

@@ -140,6 +140,8 @@ void measureReach(Candidate const& candidate, CheckOptions const& options, Check
         bug.fixed = candidate.fixed;
         // A bug computes as it says, whatever the candidate promises.
         if (bug.fixed) bug.fixed->numerics = bug.numerics;
+        if (bug.fixed)
+            for (auto& layer : bug.fixed->layers) layer.keyFormat = layer.valueFormat = {};
         report.reach.push_back({bug.name, casesToConvict(bug, options)});
         if (!report.reach.back().cases)
             report.blindSpots.push_back(bug.name + " would not have been noticed");
@@ -225,7 +227,7 @@ std::vector<Fill> fillsFor(Declaration const& declaration) {
 
 std::vector<Setup> setupsFor(Candidate const& candidate) {
     if (!candidate.fixed)
-        return standardSetups(candidate.name, candidate.numerics, candidate.promises);
+        return standardSetups(candidate);
     std::vector<Setup> all;
     for (Fill const fill : fillsFor(*candidate.fixed)) all.push_back({*candidate.fixed, fill});
     return all;

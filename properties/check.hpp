@@ -47,6 +47,9 @@ struct Candidate {
     std::optional<Declaration> fixed;
     Numerics numerics = numericsF32;  ///< declared at every shape that is drawn
     std::optional<Promises> promises{};  ///< so are these
+    /// In which formats it can store rows, at every shape that is drawn; empty: as they are given.
+    /// Scales that a codec takes are drawn, too.
+    std::vector<StoredFormat> formats{};
 };
 
 struct Progress {
@@ -97,9 +100,11 @@ struct CheckReport {
 CheckReport check(Candidate const& candidate, CheckOptions const& options);
 
 /// The setups at which claims are evaluated when the shape is not fixed; together they show every
-/// law: windows with and without rings, rotations of both layouts, ALiBi, raw and rotated keys.
-std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics,
-                                  std::optional<Promises> const& promises = {});
+/// law: windows with and without rings, rotations of both layouts, ALiBi, raw and rotated keys. Of
+/// the formats that the candidate can store, keys and values take one after the other.
+std::vector<Setup> standardSetups(Candidate const& candidate);
+/// Those of an engine that promises nothing and stores rows as they are given.
+std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics);
 
 /// One case on new engines: beside the spec, and varied where the declaration promises that it
 /// does not matter.

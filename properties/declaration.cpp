@@ -1,5 +1,7 @@
 #include "properties/declaration.hpp"
 
+#include "properties/spelling.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -130,6 +132,61 @@ Complaint badRotation(std::string_view at, LayerDeclaration const& layer, std::s
     return std::nullopt;
 }
 
+/// The keys or the values of a layer, for complaints about their format.
+struct Rows {
+    std::string format;    ///< path of the field
+    std::string_view dim;  ///< name of the field that says how long a head is
+    std::size_t heads, length;
+};
+
+Complaint badScales(Rows const& rows, StoredFormat const& f) {
+    auto const& codec = codecOf(f.codec);
+    auto const name = nameOf(f.codec);
+    if (codec.scale != ScaleRule::given && !f.scales.empty())
+        return fmt::format("{0}.scales has {1} numbers and {0}.codec is {2}, which takes none; "
+                           "expected none",
+                           rows.format, f.scales.size(), name);
+    std::size_t const wanted =
+        rows.heads * rows.length / groupLength(f, rows.heads, rows.length);
+    if (codec.scale == ScaleRule::given && f.scales.size() != wanted)
+        return fmt::format("{0}.scales has {1} numbers and {0}.codec is {2}, which takes {3}; "
+                           "expected [codec rows of a token][groups]",
+                           rows.format, f.scales.size(), name, wanted);
+    for (std::size_t i = 0; i < f.scales.size(); ++i)
+        if (!std::isfinite(f.scales[i]) || f.scales[i] <= 0)
+            return fmt::format("{}.scales[{}] is {}; expected a positive number", rows.format, i,
+                               f.scales[i]);
+    if (!f.tensorScale) return std::nullopt;
+    if (!codec.tensorScale)
+        return fmt::format("{0}.tensorScale is {1} and {0}.codec is {2}, which has none; expected "
+                           "none",
+                           rows.format, *f.tensorScale, name);
+    if (!std::isfinite(*f.tensorScale) || *f.tensorScale <= 0)
+        return fmt::format("{}.tensorScale is {}; expected a positive number", rows.format,
+                           *f.tensorScale);
+    return std::nullopt;
+}
+
+Complaint badFormat(std::string_view at, Rows const& rows, StoredFormat const& f) {
+    // Too many elements for any engine, and for a product; elementsPerToken complains of it.
+    if (rows.heads > largestSize / rows.length)
+        return std::nullopt;
+    if (!isConverted(f) && f.into != ReadAs::f32)
+        return fmt::format("{0}.into is {1} and {0}.codec is f32, whose rows are read as they "
+                           "were given; expected f32",
+                           rows.format, nameOf(f.into));
+    std::size_t const length = rowLength(f, rows.heads, rows.length);
+    std::size_t const group = groupLength(f, rows.heads, rows.length);
+    if (length % group != 0)
+        return fmt::format("{0}.codec is {1}, whose groups have {2} elements, and {3}{4} is {5}"
+                           "{6}; expected a row of a multiple of {2}",
+                           rows.format, nameOf(f.codec), group, at, rows.dim, rows.length,
+                           f.row == CodecRow::token
+                               ? fmt::format(" for each of {} kvHeads", rows.heads)
+                               : "");
+    return badScales(rows, f);
+}
+
 Complaint badPrecision(std::string const& at, Precision const& p) {
     if (p.significandBits == 0 || p.significandBits > widestSignificand)
         return fmt::format("{}.significandBits is {}; expected 1 to {}", at, p.significandBits,
@@ -183,6 +240,20 @@ Complaint badBlocks(std::string const& at, Numerics const& n) {
     return std::nullopt;
 }
 
+/// A schedule that can be replayed has blocks, and one running maximum.
+Complaint badSchedule(std::string const& at, Numerics const& n) {
+    if (n.keyOrder != KeyOrder::ascending) return std::nullopt;
+    if (n.keyBlock == 0)
+        return fmt::format("{0}.keyOrder is ascending and {0}.keyBlock is 0; expected the keys of "
+                           "a block, 1 if the maximum moves key by key",
+                           at);
+    if (n.parts > 1)
+        return fmt::format("{0}.keyOrder is ascending and {0}.parts is {1}; expected 1, since "
+                           "each part has a maximum of its own",
+                           at, n.parts);
+    return std::nullopt;
+}
+
 Complaint badNumerics(std::string const& at, Numerics const& n) {
     Complaint bad;
     boost::hana::for_each(boost::hana::accessors<Numerics>(), [&](auto const& accessor) {
@@ -195,6 +266,7 @@ Complaint badNumerics(std::string const& at, Numerics const& n) {
     if (bad) return bad;
     if (auto complaint = widerThanCompute(at, n)) return complaint;
     if (auto complaint = badBlocks(at, n)) return complaint;
+    if (auto complaint = badSchedule(at, n)) return complaint;
     // The largest term of a softmax is exp(0), which no engine may lose.
     if (n.expFlushExponent > 0)
         return fmt::format("{}.expFlushExponent is {}; expected at most 0", at,
@@ -223,6 +295,14 @@ Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size
         return complaint;
     if (auto complaint = notFinite(at, "slopes", layer.slopes))
         return complaint;
+    for (auto const& [rows, format] :
+         {std::pair{Rows{fmt::format("{}keyFormat", at), "keyDim", layer.kvHeads, layer.keyDim},
+                    &layer.keyFormat},
+          std::pair{Rows{fmt::format("{}valueFormat", at), "valueDim", layer.kvHeads,
+                         layer.valueDim},
+                    &layer.valueFormat}})
+        if (auto complaint = badFormat(at, rows, *format))
+            return complaint;
     return layer.numerics ? badNumerics(fmt::format("{}numerics", at), *layer.numerics)
                           : std::nullopt;
 }

@@ -39,11 +39,21 @@ struct Tokens {
 /// Attention outputs per layer, [count][queryHeads][valueDim].
 using Outputs = std::vector<std::vector<float>>;
 
-/// What one layer holds of one sequence, oldest row first.
+/// Codes as they are stored (spec/quantize.hpp), of an engine that shows them; else all is empty.
+struct StoredCodes {
+    std::vector<std::int32_t> codes{};    ///< [rows][kvHeads][dim]; integers, or bits of a format
+    std::vector<std::uint32_t> scales{};  ///< [rows][groups], bits of the scale's format
+    std::vector<std::int32_t> zeros{};    ///< [rows][groups], the code of 0, of codecs that have it
+    friend bool operator==(StoredCodes const&, StoredCodes const&) = default;
+};
+
+/// What one layer holds of one sequence, oldest row first. The floats are what attention reads: the
+/// row as it was stored, dequantised where the declared format is not f32.
 struct LayerContent {
     std::vector<std::int64_t> positions;  ///< one per row the layer still holds, ascending
-    std::vector<float> keys;              ///< [rows][kvHeads][keyDim], exactly as stored
-    std::vector<float> values;            ///< [rows][kvHeads][valueDim], exactly as stored
+    std::vector<float> keys;              ///< [rows][kvHeads][keyDim]
+    std::vector<float> values;            ///< [rows][kvHeads][valueDim]
+    StoredCodes keyCodes{}, valueCodes{};
     friend bool operator==(LayerContent const&, LayerContent const&) = default;
 };
 

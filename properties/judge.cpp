@@ -14,6 +14,7 @@
 #include "prefill.hpp"
 #include "rollback.hpp"
 #include "spelling.hpp"
+#include "storing.hpp"
 #include "subject.hpp"
 #include "window.hpp"
 
@@ -35,11 +36,10 @@ std::string wanted(Enclosure const& e) {
     return low == high ? number(low) : fmt::format("[{}, {}]", number(low), number(high));
 }
 
-/// The rows of one stored token: as the cache holds them, and lifted once an attention asks.
+/// The rows of one stored token, as the cache holds them.
 struct PoolRow {
     struct InLayer {
-        std::vector<float> key, value;
-        LiftedHeads exactKey, exactValue;
+        HeldRow key, value;
         double largestValue;
     };
     std::vector<InLayer> layers;
@@ -54,29 +54,33 @@ class Model {
    public:
     explicit Model(Declaration const& declaration)
         : declaration_(declaration), caches_(declaration.sequences) {
-        for (std::size_t l = 0; l < declaration.layers.size(); ++l)
-            layers_.push_back(layerOf(declaration.layers[l], declaration.numericsOf(l)));
+        for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
+            auto const& d = declaration.layers[l];
+            layers_.push_back(layerOf(d, declaration.numericsOf(l)));
+            keys_.push_back(keyStorageOf(d, declaration.numericsOf(l)));
+            values_.push_back(valueStorageOf(d, declaration.numericsOf(l)));
+        }
     }
 
     HandleCache& operator[](SequenceId s) { return caches_.at(s); }
     LiftedLayer const& layer(std::size_t l) const { return layers_[l]; }
     PoolRow::InLayer const& row(RowId id, std::size_t l) const { return pool_[id].layers[l]; }
-    RowShape keyShape(std::size_t l) const {
-        return {declaration_.layers[l].kvHeads, declaration_.layers[l].keyDim};
-    }
+    Storage const& keys(std::size_t l) const { return keys_[l]; }
+    Storage const& values(std::size_t l) const { return values_[l]; }
 
     void append(SequenceId s, Tokens const& token) {
         PoolRow row;
         for (std::size_t l = 0; l < layers_.size(); ++l) {
-            auto const& d = declaration_.layers[l];
-            auto key = lift(token.layers[l].keys, keyShape(l), declaration_.numericsOf(l));
-            key = storedKey(layers_[l].position, key, caches_[s].next);
-            auto const& value = token.layers[l].values;
-            double largest = 0;
-            for (float v : value) largest = std::max(largest, double(std::abs(v)));
-            row.layers.push_back({floatsOf(key), value, std::move(key),
-                                  lift(value, {d.kvHeads, d.valueDim}, declaration_.numericsOf(l)),
-                                  largest});
+            auto const& numerics = declaration_.numericsOf(l);
+            auto const key = lift(token.layers[l].keys, keys_[l].shape(), numerics);
+            auto const value = lift(token.layers[l].values, values_[l].shape(), numerics);
+            row.layers.push_back(
+                {keys_[l].held(storedKey(layers_[l].position, key, caches_[s].next),
+                               leavesTurnsOpen(declaration_.layers[l], numerics)),
+                 values_[l].held(value), 0});
+            auto& held = row.layers.back();
+            for (float v : held.value.read)
+                held.largestValue = std::max(held.largestValue, double(std::abs(v)));
         }
         caches_[s] = appendKV(caches_[s], pool_.size(), pool_.size());
         pool_.push_back(std::move(row));
@@ -87,14 +91,25 @@ class Model {
         for (std::size_t i = 0; i < caches_[s].length(); ++i) {
             PoolRow row = pool_[caches_[s].keys[i]];
             for (std::size_t l = 0; l < layers_.size(); ++l) {
-                if (layers_[l].position.storage == KeyStorage::raw) continue;
-                auto& held = row.layers[l];
-                held.exactKey = rotateRow(layers_[l].position, held.exactKey, by);
-                held.key = floatsOf(held.exactKey);
+                auto const& d = declaration_.layers[l];
+                if (!storesTurned(d)) continue;
+                auto& key = row.layers[l].key;
+                key = keys_[l].heldAgain(
+                    key, rotateRow(layers_[l].position, key.exact, by),
+                    [&](std::size_t lane) { return by != 0 && lane < d.rotaryDim; });
             }
             caches_[s].keys[i] = caches_[s].values[i] = pool_.size();
             pool_.push_back(std::move(row));
         }
+    }
+    /// Whether the declaration says what attention over this sequence reads. A row out of sight
+    /// may be read and multiplied by 0.
+    bool isReadable(SequenceId s, std::size_t l) const {
+        for (std::size_t i = 0; i < caches_[s].length(); ++i) {
+            auto const& held = row(caches_[s].keys[i], l);
+            if (!held.key.isReadable() || !held.value.isReadable()) return false;
+        }
+        return true;
     }
     /// The largest value among the first `rows` rows: a wider interval says nothing.
     double largestValue(SequenceId s, std::size_t l, std::size_t rows) const {
@@ -109,29 +124,23 @@ class Model {
         HandleCache const& c = caches_[s];
         auto const& law = layers_[l].position;
         auto const keys = tabulate(law.storage == KeyStorage::raw ? rows : 0, [&](std::size_t j) {
-            return seenKey(law, row(c.keys[j], l).exactKey, c.positions[j]);
+            return seenKey(law, row(c.keys[j], l).key.exact, c.positions[j]);
         });
         return attendRows(layers_[l], c.positions[rows - 1], query,
                           Rows{rows, [&](std::size_t j) { return c.positions[j]; },
                                [&](std::size_t j) -> auto const& {
-                                   return keys.size() > 0 ? keys[j] : row(c.keys[j], l).exactKey;
+                                   return keys.size() > 0 ? keys[j] : row(c.keys[j], l).key.exact;
                                },
                                [&](std::size_t j) -> auto const& {
-                                   return row(c.values[j], l).exactValue;
+                                   return row(c.values[j], l).value.exact;
                                },
                                [&](Sight const& at) { return layers_[l].mask.sees(at); }});
     }
 
    private:
-    static std::vector<float> floatsOf(LiftedHeads const& heads) {
-        std::vector<float> row;
-        for (std::size_t h = 0; h < heads.size(); ++h)
-            for (std::size_t d = 0; d < heads[h].size(); ++d)
-                row.push_back(static_cast<float>(heads[h][d].center));
-        return row;
-    }
     Declaration const& declaration_;
     std::vector<LiftedLayer> layers_;
+    std::vector<Storage> keys_, values_;
     std::vector<HandleCache> caches_;
     std::vector<PoolRow> pool_;
 };
@@ -245,6 +254,9 @@ class Run {
             return differ(at("numbers read back"),
                           fmt::format("{} and {}", seen.keys.size(), seen.values.size()),
                           fmt::format("{} and {}", rows * keyWidth, rows * valueWidth));
+        if (!compareCodeCounts(at, seen.keyCodes, rows, model_.keys(l), "key") ||
+            !compareCodeCounts(at, seen.valueCodes, rows, model_.values(l), "value"))
+            return;
         std::size_t r = 0;
         for (std::size_t i = 0; i < c.length() && !violation_; ++i) {
             bool const isHeld = r < rows && seen.positions[r] == c.positions[i];
@@ -261,10 +273,10 @@ class Run {
             auto const named = [&](char const* part) {
                 return [&at, part, i] { return at(fmt::format("{} row {}", part, i)); };
             };
-            compareRow(named("key"), d.keyDim, &seen.keys[r * keyWidth], row.key,
-                       leavesTurnsOpen(l) ? &row.exactKey : nullptr);
-            compareRow(named("value"), d.valueDim, &seen.values[r * valueWidth], row.value,
-                       nullptr);
+            compareRow(named("key"), d.keyDim, &seen.keys[r * keyWidth], row.key);
+            compareCodes(named("key"), seen.keyCodes, r, row.key, model_.keys(l));
+            compareRow(named("value"), d.valueDim, &seen.values[r * valueWidth], row.value);
+            compareCodes(named("value"), seen.valueCodes, r, row.value, model_.values(l));
             ++r;
             ++coverage_.rows;
         }
@@ -273,27 +285,71 @@ class Run {
                    fmt::format("a row at position {}", seen.positions[r]), "no row");
     }
 
-    /// Whether a stored key was turned, and the declaration leaves open how.
-    bool leavesTurnsOpen(std::size_t l) const {
-        auto const& d = declaration_.layers[l];
-        return d.rotaryLayout != RotaryLayout::none && d.keyStorage == KeyStorage::rotated &&
-               !fixesTurns(declaration_.numericsOf(l));
+    /// Bit for bit, except in an open row; then within what it may be. Of what a format made of a
+    /// row, any NaN is as good as another.
+    void compareRow(auto const& where, std::size_t dim, float const* seen, HeldRow const& want) {
+        if (want.isUndefined) return void(++coverage_.undefinedRows);
+        for (std::size_t e = 0; e < want.read.size() && !violation_; ++e) {
+            auto const& open = want.exact[e / dim][e % dim];
+            bool const isNaN = want.codes && std::isnan(want.read[e]) && std::isnan(seen[e]);
+            bool const agrees = want.isOpen
+                                    ? Agreement<float, Enclosure>::holds(seen[e], open)
+                                    : isNaN || std::bit_cast<std::uint32_t>(seen[e]) ==
+                                                   std::bit_cast<std::uint32_t>(want.read[e]);
+            if (agrees) continue;
+            auto const code = want.codes ? fmt::format(", code {}", want.codes->codes[e]) : "";
+            differ(fmt::format("{}, head {}, component {}", where(), e / dim, e % dim),
+                   content(seen[e]), want.isOpen ? wanted(open) : content(want.read[e]) + code);
+        }
     }
 
-    /// Bit for bit, except where an open key is given; then within what it may be.
-    void compareRow(auto const& where, std::size_t dim, float const* seen,
-                    std::vector<float> const& want, LiftedHeads const* open) {
-        for (std::size_t e = 0; e < want.size() && !violation_; ++e) {
-            bool const isOpen = open != nullptr;
-            bool const agrees =
-                isOpen ? Agreement<float, Enclosure>::holds(seen[e], (*open)[e / dim][e % dim])
-                       : std::bit_cast<std::uint32_t>(seen[e]) ==
-                             std::bit_cast<std::uint32_t>(want[e]);
-            if (!agrees)
-                differ(fmt::format("{}, head {}, component {}", where(), e / dim, e % dim),
-                       content(seen[e]),
-                       isOpen ? wanted((*open)[e / dim][e % dim]) : content(want[e]));
-        }
+    /// An engine that shows codes shows all of them.
+    bool compareCodeCounts(auto const& at, StoredCodes const& seen, std::size_t rows,
+                           Storage const& storage, char const* part) {
+        if (seen == StoredCodes{}) return true;
+        bool const isConverted = kv::isConverted(storage.format());
+        auto const& codec = codecOf(storage.format().codec);
+        std::size_t const elements = isConverted ? rows * storage.shape().size() : 0;
+        std::size_t const groups = elements / storage.group();
+        auto const count = [&](char const* what, std::size_t got, std::size_t want) {
+            if (got != want)
+                differ(at(fmt::format("{} {} read back", part, what)), std::to_string(got),
+                       std::to_string(want));
+        };
+        count("codes", seen.codes.size(), elements);
+        // Given scales stand in the declaration already.
+        if (codec.scale != ScaleRule::given || !seen.scales.empty())
+            count("scales", seen.scales.size(), codec.scale == ScaleRule::none ? 0 : groups);
+        count("zeros", seen.zeros.size(), codec.scale == ScaleRule::span ? groups : 0);
+        return !violation_;
+    }
+
+    /// Codes, scales and zeros of one row, each bit for bit; codes of NaN are all alike.
+    void compareCodes(auto const& where, StoredCodes const& seen, std::size_t r,
+                      HeldRow const& want, Storage const& storage) {
+        if (seen == StoredCodes{} || !want.codes || want.isUndefined) return;
+        std::size_t const dim = storage.shape().dim, group = storage.group();
+        auto const each = [&](char const* what, auto const& got, auto const& wanted,
+                              std::size_t size) {
+            for (std::size_t i = 0; i < wanted.size() && !violation_; ++i) {
+                auto const code = got[r * wanted.size() + i];
+                std::size_t const element = i * size;
+                if (code == wanted[i] || (size == 1 && std::isnan(want.read[i]) &&
+                                          standsForNaN(storage, std::int64_t(code))))
+                    continue;
+                differ(fmt::format("{}, head {}, component {}, {}", where(), element / dim,
+                                   element % dim, what),
+                       std::to_string(code), std::to_string(wanted[i]));
+            }
+        };
+        each("code", seen.codes, want.codes->codes, 1);
+        if (!seen.scales.empty()) each("scale", seen.scales, want.codes->scales, group);
+        each("zero", seen.zeros, want.codes->zeros, group);
+    }
+    static bool standsForNaN(Storage const& storage, std::int64_t code) {
+        auto const* format = std::get_if<Format>(&codecOf(storage.format().codec).element);
+        return format != nullptr && code >= 0 && code < std::int64_t(format->codes()) &&
+               decode(*format, std::uint64_t(code)).kind == Kind::notANumber;
     }
     std::string content(float x) const {
         auto const from = trace_.values.family == Family::painted ? provenance(declaration_, x)
@@ -312,6 +368,11 @@ class Run {
                 return differ(fmt::format("sequence {}, layer {}, outputs", s, l),
                               std::to_string(outputs.size() > l ? outputs[l].size() : 0),
                               std::to_string(count * shape.size()));
+            if (!model_.isReadable(s, l)) {
+                coverage_.outputs += outputs[l].size();
+                coverage_.undefinedOutputs += outputs[l].size();
+                continue;
+            }
             for (std::size_t i = 0; i < count && !violation_; ++i) {
                 auto const query = lift(
                     rowAt(tokens.layers[l].queries, {d.queryHeads, d.keyDim}, i),
@@ -391,11 +452,15 @@ class Run {
     std::optional<Violation> violation_;
 };
 
-/// Turning by tables of 0, 1 and -1 composes exactly; other tables are rounded, and do not.
-bool composesExactly(LayerDeclaration const& layer) {
+/// Turning by tables of 0, 1 and -1 composes exactly; other tables are rounded, and do not. Nothing
+/// where it does.
+char const* whyTurnsDoNotCompose(LayerDeclaration const& layer) {
+    if (layer.rotaryLayout == RotaryLayout::none) return "";
+    if (convertsTurned(layer)) return "a turned key is converted, so turning it again is not exact";
     auto const isUnit = [](float x) { return x == 0 || x == 1 || x == -1; };
-    return layer.rotaryLayout == RotaryLayout::none ||
-           (std::ranges::all_of(layer.cosine, isUnit) && std::ranges::all_of(layer.sine, isUnit));
+    bool const composes =
+        std::ranges::all_of(layer.cosine, isUnit) && std::ranges::all_of(layer.sine, isUnit);
+    return composes ? "" : "a rounded table of angles does not compose exactly";
 }
 
 std::string placeOf(Place const& p) {
@@ -502,6 +567,9 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
     } catch (NotReachable const& reason) {
         if (result.why.empty()) result.why = reason.what();
         return;
+    } catch (NoStoredRow const& reason) {
+        if (result.why.empty()) result.why = reason.what();
+        return;
     } catch (UnjustRefusal const& refusal) {
         violation.instrument = Instrument::permission;
         violation.where = where + "a verb it needs";
@@ -535,9 +603,8 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
     if (!result.why.empty()) return result;
     for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
         auto const& layer = declaration.layers[l];
-        if (!law.grade.isFree() && !composesExactly(layer)) {
-            if (result.why.empty())
-                result.why = "a rounded table of angles does not compose exactly";
+        if (auto const why = law.grade.isFree() ? "" : whyTurnsDoNotCompose(layer); *why != 0) {
+            if (result.why.empty()) result.why = why;
             continue;
         }
         Inputs const inputs = inputsOf(stem)({layer, declaration.capacity});
@@ -586,6 +653,7 @@ void Coverage::add(Coverage const& o) {
     rows += o.rows;
     vacuousOutputs += o.vacuousOutputs;
     undefinedOutputs += o.undefinedOutputs;
+    undefinedRows += o.undefinedRows;
     for (std::size_t a = 0; a < pairs.size(); ++a)
         for (std::size_t b = 0; b < pairs.size(); ++b) pairs[a][b] += o.pairs[a][b];
 }

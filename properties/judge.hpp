@@ -55,6 +55,7 @@ struct Coverage {
     std::size_t outputs = 0, exactOutputs = 0, rows = 0;
     std::size_t vacuousOutputs = 0;    ///< interval wider than the values it averages
     std::size_t undefinedOutputs = 0;  ///< the declared arithmetic may have overflowed
+    std::size_t undefinedRows = 0;     ///< keys or values that the declared format does not give
     std::array<std::array<std::size_t, std::size(everyVerb)>, std::size(everyVerb)> pairs{};
     void add(Coverage const& other);
 };

@@ -187,7 +187,16 @@ LiveSubject::Handle LiveSubject::evict(Handle handle, std::size_t count) const {
     return handle;
 }
 
+/// Whether a shift stores components again that it does not turn, which an engine may leave out.
+bool storesWhatDoesNotTurn(LayerDeclaration const& d) {
+    if (!convertsTurned(d)) return false;
+    std::size_t const group = groupLength(d.keyFormat, d.kvHeads, d.keyDim);
+    return d.rotaryDim < d.keyDim && group < d.keyDim;
+}
+
 LiveSubject::Handle LiveSubject::shift(Handle handle, Position by) const {
+    if (storesWhatDoesNotTurn(declaration_->layers[layer_]))
+        throw NotReachable("a shift may or may not store again what it does not turn");
     accepted(handle, {.verb = Verb::shift, .delta = by},
              [&](AnyEngine& engine) { return engine.shift(handle.id, by); });
     return handle;

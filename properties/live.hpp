@@ -4,6 +4,10 @@
 // other layers are filled with painted rows at the same time. The world gives the claim its tokens
 // twice: as floats for the engine, and as exact enclosures for the spec.
 //
+// A law speaks of tokens, and a cache holds what the declared format makes of them (storing.hpp).
+// So a token of the world is, for the spec, what is stored of it: its value, and its key if that is
+// stored as it comes. A key that is stored after it turns is stored by the position law.
+//
 // A handle owns an engine (two, after a fork, share it), so every sequence that a claim begins is
 // fresh. A verb that the engine does not offer, or that its declaration refuses at this point,
 // makes the claim not reachable; a refusal that the declaration does not justify breaks it.
@@ -12,9 +16,11 @@
 #include "lift.hpp"
 #include "spec/enclosure.hpp"
 #include "spec/laws.hpp"
+#include "storing.hpp"
 #include "values.hpp"
 
 #include <cmath>
+#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -49,6 +55,9 @@ struct WorldInputs {
     HeadContent heads;
 };
 
+/// The spec's layer over exact numbers, with rows as they are stored.
+using StoringLayer = Layer<Enclosure, Dyn, Dyn, Dyn, Dyn, Window<Dyn, Dyn>, StoringLaw>;
+
 using FloatToken = Token<Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>>;
 using ExactToken = Token<LiftedHeads, LiftedHeads, LiftedHeads>;
 
@@ -65,18 +74,21 @@ class LiveWorld {
     explicit LiveWorld(WorldInputs const& inputs)
         : inputs_(inputs),
           source_(*inputs_.declaration, inputs_.values, inputs_.heads),
-          layer_(layerOf(declared(), inputs_.declaration->numericsOf(inputs_.layer))) {}
+          keys_(keyStorageOf(declared(), numerics())),
+          values_(valueStorageOf(declared(), numerics())),
+          layer_(storingLayer()) {}
     LiveWorld(LiveWorld const&) = delete;
     LiveWorld& operator=(LiveWorld const&) = delete;
 
     Dyn length() const { return inputs_.length; }
     Dyn capacity() const { return inputs_.declaration->capacity; }
     Position distance() const { return 2; }
-    LiftedLayer const& layer() const { return layer_; }
+    StoringLayer const& layer() const { return layer_; }
     FloatToken token(std::size_t i) const { return row(i, i); }
     FloatToken other(std::size_t i) const { return row(i, i + capacity() + 1); }
-    ExactToken exact(std::size_t i) const { return lifted(token(i)); }
-    ExactToken exactOther(std::size_t i) const { return lifted(other(i)); }
+    /// Throw NoStoredRow where the declared format gives the token no row.
+    ExactToken exact(std::size_t i) const { return exactOf(i, token(i)); }
+    ExactToken exactOther(std::size_t i) const { return exactOf(i + capacity() + 1, other(i)); }
     ExactToken stored(std::size_t i) const {
         auto t = exact(i);
         t.key = storedKey(layer_.position, t.key, Position(i));
@@ -110,19 +122,46 @@ class LiveWorld {
                 lift<float>(r.values, {d.kvHeads, d.valueDim}, numericsF32),
                 lift<float>(r.queries, {d.queryHeads, d.keyDim}, numericsF32)};
     }
+    Numerics const& numerics() const { return inputs_.declaration->numericsOf(inputs_.layer); }
+    StoringLayer storingLayer() const {
+        auto const plain = layerOf(declared(), numerics());
+        return {.queryHeads = plain.queryHeads,
+                .kvHeads = plain.kvHeads,
+                .keyDim = plain.keyDim,
+                .valueDim = plain.valueDim,
+                .scale = plain.scale,
+                .mask = plain.mask,
+                .position = {plain.position, convertsTurned(declared()) ? &keys_ : nullptr,
+                             leavesTurnsOpen(declared(), numerics())}};
+    }
+    /// A claim asks for the same tokens many times, and to convert one takes its time.
+    ExactToken exactOf(std::size_t serial, FloatToken const& t) const {
+        auto const known = exact_.find(serial);
+        if (known != exact_.end()) return known->second;
+        return exact_.emplace(serial, lifted(t)).first->second;
+    }
     ExactToken lifted(FloatToken const& t) const {
-        auto lift = [&](Heads<float, Dyn, Dyn> const& heads) {
+        auto const lift = [&](Heads<float, Dyn, Dyn> const& heads) {
             return tabulate(heads.size(), [&](std::size_t h) {
-                return tabulate(heads[h].size(), [&](std::size_t d) {
-                    return exactly(heads[h][d], inputs_.declaration->numericsOf(inputs_.layer));
-                });
+                return tabulate(heads[h].size(),
+                                [&](std::size_t d) { return exactly(heads[h][d], numerics()); });
             });
         };
-        return {lift(t.key), lift(t.value), lift(t.query)};
+        auto const key = lift(t.key);
+        return {convertsTurned(declared()) ? key : readOf(keys_, key),
+                readOf(values_, lift(t.value)), lift(t.query)};
     }
+    static LiftedHeads readOf(Storage const& storage, LiftedHeads const& row) {
+        auto held = storage.held(row);
+        if (!held.isReadable()) throw NoStoredRow();
+        return std::move(held.exact);
+    }
+
     WorldInputs inputs_;
     ValueSource source_;
-    LiftedLayer layer_;
+    Storage keys_, values_;
+    StoringLayer layer_;
+    mutable std::map<std::size_t, ExactToken> exact_;
 };
 
 /// One engine with what the spec says of its sequences.

@@ -98,7 +98,8 @@ double leastMargin(LayerDeclaration const& layer, std::size_t capacity) {
 float amplitudeOf(Family family, LayerDeclaration const& layer, std::size_t capacity) {
     double const unit = family == Family::equalKeys ? leastMargin(layer, capacity) : 1;
     double const least = gap / (layer.scale * unit);
-    bool const isParabola = family == Family::oneHot && !Code{layer.keyDim, 0}.rails();
+    bool const isOneHot = family == Family::oneHot || family == Family::quantiserStep;
+    bool const isParabola = isOneHot && !Code{layer.keyDim, 0}.rails();
     return static_cast<float>(isParabola ? std::ceil(least)
                                          : std::exp2(std::ceil(std::log2(least))));
 }
@@ -145,6 +146,9 @@ std::vector<Probe> const& everyProbe() {
         {Family::balance,
          "scores are scaled by the declared factor",
          "nowhere: the answer is an interval around a number near 0", {}},
+        {Family::quantiserStep,
+         "values are rounded into the declared format, and not cut off",
+         "one visible row has the code that is asked for and values are stored in a format", {}},
     };
     return all;
 }
@@ -159,6 +163,7 @@ bool speaks(Family family, LayerDeclaration const& layer) {
         case Family::knifeEdge: return !isBiased && turns;
         case Family::equalKeys: return turns;
         case Family::ladder: return layer.keyDim >= 2;
+        case Family::quantiserStep: return latticeOf(layer).hasSteps();
         case Family::painted:
         case Family::oneHot:
         case Family::balance:
@@ -170,20 +175,23 @@ bool speaks(Family family, LayerDeclaration const& layer) {
 
 bool asksForToken(Family family) {
     return family == Family::oneHot || family == Family::groupSelect ||
-           family == Family::equalKeys || family == Family::ladder;
+           family == Family::equalKeys || family == Family::ladder ||
+           family == Family::quantiserStep;
 }
 
 ProbeRows::ProbeRows(Values const& values, Declaration const& declaration, std::size_t layer)
     : family_(values.family),
       seed_(values.seed),
       layer_(&declaration.layers[layer]),
+      lattice_(latticeOf(*layer_)),
       wideBits_(wideBitsOf(declaration, layer)),
       amplitude_(amplitudeOf(family_, *layer_, declaration.capacity)) {}
 
 float ProbeRows::key(Entry const& e) const {
     bool const isLast = e.lane + 1 == layer_->keyDim;
     switch (family_) {
-        case Family::oneHot: return Code{layer_->keyDim, amplitude_}.key(codeOf(e), e.lane);
+        case Family::oneHot:
+        case Family::quantiserStep: return Code{layer_->keyDim, amplitude_}.key(codeOf(e), e.lane);
         case Family::groupSelect: return codeOf(e) % classesOf(*layer_) == e.lane ? 1 : 0;
         case Family::knifeEdge:
             if (axisOf(*layer_, e.lane) != Axis::first) return 0;
@@ -198,10 +206,25 @@ float ProbeRows::key(Entry const& e) const {
 }
 
 float ProbeRows::value(Entry const& e) const {
+    if (lattice_.isConverted() && family_ != Family::balance) return storedValue(e);
     if (family_ == Family::wideSum) return wideValue(e);
     if (family_ != Family::balance) return distinctInteger(seed_, e, layer_->valueDim);
     auto const magnitude = static_cast<float>(e.lane + 1);
     return isHot(e) ? magnitude : -magnitude;
+}
+
+/// A number of the format, or beside one; a marker where its group needs it.
+float ProbeRows::storedValue(Entry const& e) const {
+    bool const isWide = family_ == Family::wideSum, isOff = family_ == Family::quantiserStep;
+    auto const hash = hashOf(seed_, e);
+    LatticeEntry const at{e.serial, e.head, e.lane};
+    if (auto const marker = lattice_.marker(at)) return *marker;
+    // Of two neighbours each is odd, or has another magnitude.
+    std::size_t const top = lattice_.largest();
+    auto const n = static_cast<int>(isWide ? (top / 2 + hash % (top - top / 2)) | 1
+                                           : 1 + (hash + e.lane) % top);
+    bool const isNegative = !isWide && mixed(seed_ ^ e.serial ^ e.lane) % 2 == 0;
+    return isOff ? lattice_.off(at, hash, isNegative) : lattice_.on(at, isNegative ? -n : n);
 }
 
 /// Odd, positive, and as wide as the sum of a full cache allows.
@@ -213,7 +236,9 @@ float ProbeRows::wideValue(Entry const& e) const {
 float ProbeRows::query(Entry const& e) const {
     bool const isLast = e.lane + 1 == layer_->keyDim;
     switch (family_) {
-        case Family::oneHot: return Code{layer_->keyDim, amplitude_}.query(codeOf(e), e.lane);
+        case Family::oneHot:
+        case Family::quantiserStep:
+            return Code{layer_->keyDim, amplitude_}.query(codeOf(e), e.lane);
         case Family::groupSelect: return classQuery(e);
         case Family::knifeEdge:
             return axisOf(*layer_, e.lane) == Axis::second ? amplitude_ : 0;

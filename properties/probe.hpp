@@ -25,6 +25,11 @@
 // those of equalKeys, where the rotation is all that tells tokens apart. Values are never 0 and no
 // affine function of the slot, or a tie of two neighbours would be the value between them.
 //
+// Values that are stored in another format than f32 are numbers of that format (lattice.hpp), each
+// group with a marker that makes its scale a power of two, another one for the next token. Those of
+// quantiserStep lie a quarter or three quarters of a step beside such a number: a quantiser that
+// truncates is off by a step, and no tie is asked for.
+//
 // No oracle knows of probes. Outputs are compared with the certified enclosure of the spec, which
 // has no radius where the above holds; elsewhere (a bias by ALiBi, three rows that tie, a rotation
 // of open rounding) it has one, and the probe is a bounded test like any other.
@@ -35,6 +40,7 @@
 // Sources: rotation, Su et al., arXiv 2104.09864, section 3.4.2; rescaling, Milakov and Gimelshein,
 // arXiv 1805.02867, section 3; sums in 14 bits, DeepSeek-V3, arXiv 2412.19437, section 3.3.2.
 #pragma once
+#include "lattice.hpp"
 #include "trace.hpp"
 
 #include <cstddef>
@@ -90,12 +96,14 @@ class ProbeRows {
 
    private:
     float wideValue(Entry const& e) const;
+    float storedValue(Entry const& e) const;
     float classQuery(Entry const& e) const;
     float ladderQuery(Entry const& e) const;
 
     Family family_;
     std::uint64_t seed_;
     LayerDeclaration const* layer_;
+    Lattice lattice_;    ///< of the values
     unsigned wideBits_;  ///< of a value of wideSum
     float amplitude_;    ///< A
 };

@@ -2,6 +2,7 @@
 //
 // A verb has one name, in files, in verdicts and on the command line.
 #pragma once
+#include "spec/storage.hpp"
 #include "trace.hpp"
 
 #include <array>
@@ -39,6 +40,20 @@ inline constexpr std::array<Spelling<RotaryLayout>, 3> everySpelling<RotaryLayou
     {{RotaryLayout::none, "none"},
      {RotaryLayout::halfSplit, "halfSplit"},
      {RotaryLayout::interleaved, "interleaved"}}};
+/// Codecs are spelled by their own names.
+template <>
+inline constexpr auto everySpelling<StoredAs> = [] {
+    std::array<Spelling<StoredAs>, std::size(everyCodec)> all{};
+    for (std::size_t i = 0; i < all.size(); ++i)
+        all[i] = {static_cast<StoredAs>(i), everyCodec[i]->name};
+    return all;
+}();
+template <>
+inline constexpr std::array<Spelling<CodecRow>, 2> everySpelling<CodecRow>{
+    {{CodecRow::head, "head"}, {CodecRow::token, "token"}}};
+template <>
+inline constexpr std::array<Spelling<ReadAs>, 3> everySpelling<ReadAs>{
+    {{ReadAs::f32, "f32"}, {ReadAs::f16, "f16"}, {ReadAs::bf16, "bf16"}}};
 template <>
 inline constexpr std::array<Spelling<RotationRounding>, 2> everySpelling<RotationRounding>{
     {{RotationRounding::asWritten, "asWritten"}, {RotationRounding::contracted, "contracted"}}};
@@ -55,6 +70,14 @@ template <>
 inline constexpr std::array<Spelling<PartMerge>, 2> everySpelling<PartMerge>{
     {{PartMerge::weights, "weights"}, {PartMerge::logSumExp, "logSumExp"}}};
 template <>
+inline constexpr std::array<Spelling<KeyOrder>, 2> everySpelling<KeyOrder>{
+    {{KeyOrder::any, "any"}, {KeyOrder::ascending, "ascending"}}};
+template <>
+inline constexpr std::array<Spelling<WeightSum>, 3> everySpelling<WeightSum>{
+    {{WeightSum::any, "any"},
+     {WeightSum::rounded, "rounded"},
+     {WeightSum::unrounded, "unrounded"}}};
+template <>
 inline constexpr std::array<Spelling<OperationRounding>, 2> everySpelling<OperationRounding>{
     {{OperationRounding::nearest, "nearest"}, {OperationRounding::towardZero, "towardZero"}}};
 template <>
@@ -68,7 +91,7 @@ inline constexpr std::array<Spelling<Precision>, 4> everySpelling<Precision>{
      {precisions::f16, "f16"},
      {precisions::bf16, "bf16"}}};
 template <>
-inline constexpr std::array<Spelling<Family>, 11> everySpelling<Family>{
+inline constexpr std::array<Spelling<Family>, 12> everySpelling<Family>{
     {{Family::painted, "painted"},
      {Family::oneHot, "oneHot"},
      {Family::mean, "mean"},
@@ -78,6 +101,7 @@ inline constexpr std::array<Spelling<Family>, 11> everySpelling<Family>{
      {Family::equalKeys, "equalKeys"},
      {Family::ladder, "ladder"},
      {Family::balance, "balance"},
+     {Family::quantiserStep, "quantiserStep"},
      {Family::sampled, "sampled"},
      {Family::inlined, "inlined"}}};
 

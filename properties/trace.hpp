@@ -24,6 +24,7 @@ enum class Family : std::uint8_t {
     equalKeys,    ///< all raw keys are equal: the position alone tells tokens apart
     ladder,       ///< scores rise from the oldest row to the newest, or fall
     balance,      ///< hot and cold rows weigh the same, if the scale is right
+    quantiserStep,  ///< values a quarter of a step beside what their format holds
     sampled,      ///< scaled normals, judged by the certified interval
     inlined       ///< `tokens` holds the rows
 };

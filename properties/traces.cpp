@@ -1,11 +1,13 @@
 // Draws cases and makes them smaller. Everything here follows from a seed and a size, and every
 // choice is a small number, so that a case shrinks by dropping steps and lowering numbers.
 #include "check.hpp"
+#include "spec/storage.hpp"
 #include "values.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 namespace kv::properties {
 
@@ -65,10 +67,30 @@ struct LayerWishes {
     RotaryLayout layout;
     KeyStorage storage;
     bool isBiased;
+    StoredFormat keyFormat{}, valueFormat{};
 };
 
-LayerDeclaration layerFrom(LayerWishes const& w) {
+/// A head dim of which groups make up whole rows.
+std::size_t fitted(std::size_t dim, std::size_t heads, StoredFormat const& format) {
+    std::size_t const group = std::max<std::size_t>(codecOf(format.codec).group, 1);
+    std::size_t const unit =
+        format.row == CodecRow::token ? group / std::gcd(group, heads) : group;
+    return (dim + unit - 1) / unit * unit;
+}
+/// With the scales that its codec takes, no two neighbors equal.
+StoredFormat scaled(StoredFormat format, std::size_t heads, std::size_t dim) {
+    if (codecOf(format.codec).scale != ScaleRule::given || !format.scales.empty()) return format;
+    for (std::size_t i = 0; i < heads * dim / groupLength(format, heads, dim); ++i)
+        format.scales.push_back(static_cast<float>(1 + i % 3) / 2);
+    return format;
+}
+
+LayerDeclaration layerFrom(LayerWishes w) {
+    w.keyDim = fitted(w.keyDim, w.kvHeads, w.keyFormat);
+    w.valueDim = fitted(w.valueDim, w.kvHeads, w.valueFormat);
     LayerDeclaration layer{};
+    layer.keyFormat = scaled(w.keyFormat, w.kvHeads, w.keyDim);
+    layer.valueFormat = scaled(w.valueFormat, w.kvHeads, w.valueDim);
     layer.queryHeads = w.queryHeads;
     layer.kvHeads = w.kvHeads;
     layer.keyDim = w.keyDim;
@@ -104,7 +126,7 @@ Declaration declarationOf(std::string const& engine, std::size_t capacity,
 
 /// Two layers that differ in heads, dims, window and angles; no two sizes of either are equal. A
 /// head dim of 3 is the least at which a probe can be built.
-Declaration drawnDeclaration(std::string const& engine, Draw& draw) {
+Declaration drawnDeclaration(Candidate const& candidate, Draw& draw) {
     std::vector<std::size_t> dims{5, 7, 8, 10};
     std::vector<std::size_t> windows{0, 2 + draw.below(2), 4 + draw.below(2)};
     std::vector<Angles> angles{Angles::none, Angles::quarters, Angles::usual};
@@ -122,18 +144,25 @@ Declaration drawnDeclaration(std::string const& engine, Draw& draw) {
         w.layout = draw.pick<RotaryLayout>({RotaryLayout::halfSplit, RotaryLayout::interleaved});
         w.storage = draw.pick<KeyStorage>({KeyStorage::rotated, KeyStorage::raw});
         w.isBiased = draw.oneIn(4);
+        if (candidate.formats.empty()) return w;
+        w.keyFormat = draw.pick(candidate.formats);
+        w.valueFormat = draw.pick(candidate.formats);
         return w;
     };
     std::size_t const capacity = draw.pick<std::size_t>({4, 7, 11, 16});
-    return declarationOf(engine, capacity, {wishes(0), wishes(1)});
+    return declarationOf(candidate.name, capacity, {wishes(0), wishes(1)});
 }
 
 /// Codes show most, so they come most often; a family that no layer lets speak is not drawn.
 Family drawnFamily(Declaration const& d, Draw& draw) {
-    static std::vector<Family> const weighted{
+    std::vector<Family> weighted{
         Family::painted,   Family::painted,   Family::oneHot,  Family::oneHot,  Family::oneHot,
         Family::mean,      Family::wideSum,   Family::ladder,  Family::balance, Family::groupSelect,
         Family::knifeEdge, Family::equalKeys, Family::sampled, Family::sampled};
+    if (std::ranges::any_of(d.layers, [](auto const& l) {
+            return speaks(Family::quantiserStep, l);
+        }))
+        weighted.insert(weighted.end(), {Family::quantiserStep, Family::quantiserStep});
     Family family{};
     do family = draw.pick(weighted);
     while (std::ranges::none_of(d.layers, [&](auto const& l) { return speaks(family, l); }));
@@ -214,8 +243,11 @@ void follow(State& state, Step const& step) {
 
 }  // namespace
 
-std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics,
-                                  std::optional<Promises> const& promises) {
+std::vector<Setup> standardSetups(std::string const& engine, Numerics const& numerics) {
+    return standardSetups(Candidate{engine, {}, {}, numerics});
+}
+
+std::vector<Setup> standardSetups(Candidate const& candidate) {
     auto const plain = LayerWishes{4, 2, 8, 5, 0, 0, 0, Angles::none, {}, {}, false};
     auto quarters = plain;
     quarters.keyDim = 7;
@@ -240,11 +272,18 @@ std::vector<Setup> standardSetups(std::string const& engine, Numerics const& num
     biased.keyDim = 3;
     biased.isBiased = true;
     std::vector<Setup> all;
-    for (auto const& layers : std::vector<std::vector<LayerWishes>>{
+    std::size_t next = 0;
+    auto const& formats = candidate.formats;
+    for (auto layers : std::vector<std::vector<LayerWishes>>{
              {plain, windowed}, {quarters, ring}, {usual, biased}}) {
-        auto declaration = declarationOf(engine, 12, layers);
-        declaration.numerics = numerics;
-        declaration.promises = promises;
+        for (auto& wishes : layers) {
+            if (formats.empty()) break;
+            wishes.keyFormat = formats[next++ % formats.size()];
+            wishes.valueFormat = formats[next++ % formats.size()];
+        }
+        auto declaration = declarationOf(candidate.name, 12, layers);
+        declaration.numerics = candidate.numerics;
+        declaration.promises = candidate.promises;
         for (Fill fill : fillsFor(declaration)) all.push_back({declaration, fill});
     }
     return all;
@@ -256,7 +295,7 @@ Case drawn(Candidate const& candidate, std::uint64_t seed, int size) {
     if (candidate.fixed) {
         c.setup.declaration = *candidate.fixed;
     } else {
-        c.setup.declaration = drawnDeclaration(candidate.name, draw);
+        c.setup.declaration = drawnDeclaration(candidate, draw);
         c.setup.declaration.numerics = candidate.numerics;
         c.setup.declaration.promises = candidate.promises;
     }

@@ -11,11 +11,12 @@
 //     output   = sum(weight value) in `accumulate` / sum(weight) in `compute`, rounded to `output`
 //
 // Three levels: formats alone (any order of summation); also how sums are divided into blocks, so
-// that a term meets fewer additions (R3); also the whole schedule, for which there is no field yet.
-// Conversions between formats round to nearest, ties to even (IEEE 754-2019, section 4.3.1).
+// that a term meets fewer additions (R3); also the schedule, keyOrder ascending, so that the
+// rounding of each weight is replayed (R14). Conversions between formats round to nearest, ties to
+// even (IEEE 754-2019, section 4.3.1).
 //
-// Each field names the rule of rounding.hpp, softmax_weights.hpp or softmax_bound.hpp that reads
-// it. Not said here: what is computed (attention.hpp), presets for real engines (presets.hpp).
+// Each field names the rule of rounding.hpp or softmax_*.hpp that reads it. Not said here: what is
+// computed (attention.hpp), presets for real engines (presets.hpp).
 #pragma once
 #include <boost/hana.hpp>
 
@@ -63,6 +64,14 @@ enum class PartMerge : std::uint8_t {
     logSumExp  ///< as (mean, m + log l): each part is normalised, then weighed by its log-sum-exp
 };
 
+/// In which order an engine meets the keys that a query sees. Ascending, by position: in blocks of
+/// keyBlock from the first of them on, each of which moves the one running maximum before its own
+/// weights are taken below it and rounded; the sums are divided at the end.
+enum class KeyOrder : std::uint8_t { any, ascending };
+
+/// Which weights an engine adds up: those that meet the values, or as they are in `compute`.
+enum class WeightSum : std::uint8_t { any, rounded, unrounded };
+
 /// How an engine computes. Counts are of elements, roundings or units in the last place.
 struct Numerics {
     BOOST_HANA_DEFINE_STRUCT(
@@ -89,7 +98,9 @@ struct Numerics {
         (RotationRounding, rotation),     //
         (ExponentForm, exponent),         // fused: a largest score other than 0 is inexact (R8)
         (PartMerge, merge),               // logSumExp: a mean over several keys is inexact (R9)
-        (unsigned, parts));               // most parts of the keys that are merged (R3, R9)
+        (unsigned, parts),                // most parts of the keys that are merged (R3, R9)
+        (KeyOrder, keyOrder),             // ascending: narrower weights are replayed (R14)
+        (WeightSum, weightSum));          // only read there (R14)
     friend constexpr bool operator==(Numerics const&, Numerics const&) = default;
 };
 
@@ -120,7 +131,9 @@ inline constexpr Numerics numericsF32{.compute = precisions::f32,
                                       .rotation = RotationRounding::asWritten,
                                       .exponent = ExponentForm::fused,
                                       .merge = PartMerge::logSumExp,
-                                      .parts = 16};
+                                      .parts = 16,
+                                      .keyOrder = KeyOrder::any,
+                                      .weightSum = WeightSum::any};
 
 /// The same for an engine that computes exp(s - m) and normalises once.
 inline constexpr Numerics numericsF32Plain = [] {

@@ -6,8 +6,10 @@
 //
 // Not said here: the rules themselves (summation.hpp, softmax_weights.hpp, softmax_bound.hpp).
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 
 namespace kv {
 
@@ -33,5 +35,16 @@ struct Ball {
     constexpr double high() const { return center + radius; }
     constexpr double size() const { return (center < 0 ? -center : center) + radius; }
 };
+
+/// One summand of a radius, and the rule it comes from.
+struct Share {
+    Rule rule;
+    double size;
+};
+constexpr Rule largestOf(std::initializer_list<Share> shares) {
+    return std::max_element(shares.begin(), shares.end(), [](Share const& a, Share const& b) {
+               return a.size < b.size;
+           })->rule;
+}
 
 }  // namespace kv

@@ -68,12 +68,11 @@ struct Reduce<Enclosure> {
         Rounding const query(numerics->query, *numerics);
         bool const isNarrowed = narrowing.relative > 0;
         Grid grid;
-        Terms terms;
-        double center = 0, spread = 0, factors = 0, narrowed = 0;
+        double center = 0, absolute = 0, spread = 0, factors = 0, narrowed = 0;
         bool isExact = c == 0, isInfinite = false;
         for (std::size_t i = 0; i < n; ++i) {
             double const size = sizeAt(i), term = a[i].center * b[i].center;
-            terms.add(size);
+            absolute += size;
             if (size == 0) continue;
             center += term;
             spread += size - std::abs(term);
@@ -87,14 +86,15 @@ struct Reduce<Enclosure> {
                       std::fma(a[i].center, b[i].center, -term) == 0;
             grid.add(term);
         }
-        double const absolute = terms.total, flushed = r.flush * factors;
+        double const flushed = r.flush * factors;
         if (isInfinite || r.overflows(absolute)) return {0, HUGE_VAL, 0, numerics};
         if (absolute == 0 || (isExact && narrowed == 0 && grid.isExact(r)))
             return {center, 0, 0, numerics};
-        for (std::size_t i = 0; i < n; ++i) terms.capped += std::min(sizeAt(i), r.unit * absolute);
         double const own = double(n + 2) * ownUnit * absolute;
-        double const sum = r.gamma(1 + c) * absolute + sumError(r, terms, 1 + c);
-        double const all = own + sum * (1 + narrowed / absolute) + narrowed + flushed;
+        double const sum = r.gamma(1 + c) * absolute + sumError(r, n, sizeAt, 1 + c);
+        // What a query is off may be added up with the terms that meet most additions.
+        double const added = sum * narrowed / absolute + r.gamma(double(n)) * narrowed;
+        double const all = own + sum + narrowed + added + flushed;
         auto e = detail::around(center, spread + all, numerics);
         e.flushed = flushed;
         return e;

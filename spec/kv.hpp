@@ -35,6 +35,7 @@
 #include "numerics.hpp"   // what it declares
 #include "presets.hpp"    // what real engines would declare
 #include "quantize.hpp"   // what it stores, code by code
+#include "storage.hpp"    // the same by declaration, a token at a time
 #include "enclosure.hpp"  // what it may then compute
 #include "subject.hpp"    // the spec as what is judged
 #include "laws.hpp"       // every theorem, under its verb

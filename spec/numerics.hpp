@@ -11,7 +11,8 @@
 // its effect.
 //
 // Not said here: the fields of numerics (arithmetic.hpp), what the fields mean for a result
-// (attention.hpp, position.hpp, window.hpp), how a bound follows from them (enclosure.hpp).
+// (attention.hpp, position.hpp, window.hpp), how a bound follows from them (enclosure.hpp), how a
+// row becomes codes (codec.hpp, storage.hpp).
 #pragma once
 #include "arithmetic.hpp"
 
@@ -33,6 +34,29 @@ enum class RotaryLayout : std::uint8_t {
 /// Whether a key enters the cache before or after its rotation.
 enum class KeyStorage : std::uint8_t { rotated, raw };
 
+/// In which format rows are stored: the codec of that name in codec.hpp.
+enum class StoredAs : std::uint8_t {
+    f32,  ///< as they are given, bit for bit
+    f16, bf16, e4m3, e5m2, e4m3fnuz, int8PerToken, int8PerTokenHead, int8PerChannel, q8_0, q8_0Avx,
+    q8_0Neon, q4_0, mxfp4, mxfp8e4m3, mxfp8e5m2, nvfp4, int4ZeroPoint
+};
+/// What the codec takes for one row: one kv head of one token, or all of them, one behind another.
+enum class CodecRow : std::uint8_t { head, token };
+/// To which format a reader rounds what was stored, once.
+enum class ReadAs : std::uint8_t { f32, f16, bf16 };
+
+/// How keys, or values, are stored (storage.hpp). What is left empty is f32, as given.
+struct StoredFormat {
+    BOOST_HANA_DEFINE_STRUCT(
+        StoredFormat,
+        (StoredAs, codec),             //
+        (CodecRow, row),               // where one scale serves a whole row, this says which row
+        (ReadAs, into),                //
+        (std::vector<float>, scales),  // [codec rows of a token][groups], where a codec takes them
+        (std::optional<float>, tensorScale));  // where a codec has one; nothing: 1
+    friend bool operator==(StoredFormat const&, StoredFormat const&) = default;
+};
+
 /// What one layer of the model asks of its cache. All sizes are counts of elements or of rows.
 struct LayerDeclaration {
     BOOST_HANA_DEFINE_STRUCT(
@@ -51,6 +75,8 @@ struct LayerDeclaration {
         (std::vector<float>, cosine),     // [positions][rotaryDim / 2], the engine's own table
         (std::vector<float>, sine),       // same shape
         (std::vector<float>, slopes),     // ALiBi, one per query head; empty: no bias
+        (StoredFormat, keyFormat),        // of a key as it is stored: turned first, if `rotated`
+        (StoredFormat, valueFormat),      //
         (std::optional<Numerics>, numerics));  // where this layer computes in its own way
     friend bool operator==(LayerDeclaration const&, LayerDeclaration const&) = default;
 };

@@ -5,7 +5,7 @@
 // here are plain doubles derived from the declaration (arithmetic.hpp), nothing is tuned.
 //
 //     R1   fl(a op b) = (a op b)(1 + d) + e, |d| <= u, |e| <= eta     Higham 2002, section 2.2
-//     R3   sums of n terms in blocks of B: no term meets more than h = B + n/B + 2 additions
+//     R3   sums of n terms in blocks of B: no term meets more than h = B + n/B additions
 //     R3b  K exact products and the accumulator, aligned to the largest of them and truncated to F
 //          fraction bits: n/K operations for a dot product
 //
@@ -13,7 +13,7 @@
 // added up at the end; each merge of parts adds one. R3b is the model of Fasi et al.,
 // doi 10.7717/peerj-cs.330: K + 1 truncated addends and a sum that is truncated to F fraction bits
 // and to p significant ones. Visible keys may begin and end within a block, and sinks stand in
-// another, so two blocks more are met.
+// another, so two blocks more are met than there are; components of a head do not.
 //
 // Not said here: sums (summation.hpp), the set of values an engine may hold (enclosure.hpp).
 #pragma once
@@ -110,7 +110,7 @@ class Rounding {
     constexpr bool absorbs() const { return isNearest && terms == 0; }
     /// R3, R3b: the relative error of a sum of n terms of the declared shape; infinite if none is.
     constexpr double shaped(double n) const {
-        double const blocks = block > 0 ? whole(n / block) + 2 + parts : 0;
+        double const blocks = block > 0 ? whole(n / block) + (isDot ? 0 : 2 + parts) : 0;
         if (terms == 0 && block == 0) return std::numeric_limits<double>::infinity();
         if (terms == 0) return gamma(std::min(n, block) + blocks);
         // Where no block is known, each key may stand in an operation of its own.

@@ -17,10 +17,13 @@
 // R9. Where parts are normalised before they are merged, each part and the whole is divided. What a
 // part adds, exp(e_i - e) o_i, is again sum w_j v_j over its rows, for l_i cancels.
 //
-// Not said here: where a mean is exact (softmax_exact.hpp), schedules that are replayed (R14 in its
-// sharp form).
+// Where the schedule is declared there is a second bound (softmax_replay.hpp); both hold, and the
+// narrower one is taken, component by component. What is exact here stays so.
+//
+// Not said here: where a mean is exact (softmax_exact.hpp).
 #pragma once
 #include "softmax_exact.hpp"
+#include "softmax_replay.hpp"
 
 namespace kv {
 
@@ -35,7 +38,9 @@ class SoftmaxBound {
           total_(scores.size()),
           weights_(scores, n) {
         double const parts = n.merge == PartMerge::logSumExp ? double(n.parts) : 1;
-        if (weights_.isDefined) boundDenominator(n.normRoundings * parts);
+        if (!weights_.isDefined) return;
+        boundDenominator(n.normRoundings * parts);
+        if (SoftmaxSchedule::isDeclared(n)) replay_.emplace(scores, n);
     }
 
     /// The mean of each component.
@@ -43,11 +48,13 @@ class SoftmaxBound {
         std::vector<Ball> all(values.width, Ball{0, HUGE_VAL});
         if (!weights_.isDefined) return all;
         SoftmaxColumns const columns(values, total_, weights_, factors_, v_);
+        auto const replayed = replay_ ? replay_->means(values) : std::vector<Ball>{};
         for (std::size_t c = 0; c < values.width; ++c) {
             double const magnitude = columns.magnitude[c];
             if (r_.overflows(magnitude) || v_.overflows(magnitude)) continue;
             auto const exact = exact_->mean(weights_, values, c);
             all[c] = exact ? *exact : bounded(columns, c);
+            if (replay_ && replayed[c].radius < all[c].radius) all[c] = replayed[c];
         }
         return all;
     }
@@ -105,16 +112,6 @@ class SoftmaxBound {
                            {Rule::merges, merged}, {Rule::flushing, flushed}})};
     }
 
-    struct Share {
-        Rule rule;
-        double size;
-    };
-    static Rule largestOf(std::initializer_list<Share> shares) {
-        return std::max_element(shares.begin(), shares.end(), [](Share const& a, Share const& b) {
-                   return a.size < b.size;
-               })->rule;
-    }
-
     Numerics const& numerics_;
     Rounding r_, v_;  // of weights and their sum, of weighted values
     Narrowing narrowing_;
@@ -122,6 +119,7 @@ class SoftmaxBound {
     SoftmaxWeights weights_;
     std::vector<SoftmaxColumns::RowFactors> factors_;
     std::optional<SoftmaxExact> exact_;
+    std::optional<SoftmaxReplay> replay_;
     double before_ = 0;                      // roundings of one term besides the additions
     double denominator_ = 0, division_ = 0;  // relative errors
 };

@@ -17,8 +17,8 @@
 // Winners weigh exactly 1, because the last m is their own score and exp(0) = 1: one row that is
 // above all others by more than all radii, or several whose scores are equal and have no radius.
 // Where winners exist and even the best other row is so far below that its exp is under half of the
-// smallest subnormal number, every other weight is exactly 0: the last factor on its way is 0,
-// since an exp errs by ulps of its own result. Such rows are left out.
+// smallest subnormal number, every other weight is exactly 0, for the last factor on its way is: an
+// exp errs by ulps of its own result. Such rows are left out.
 //
 // Assumed of every engine: exp(0) = 1, exp of less than half of the smallest subnormal is 0, its
 // maximum is one of the scores it computed, and dividing by 2^k is exact.
@@ -62,20 +62,20 @@ class SoftmaxWeights {
 
     std::vector<WeightBox> rows;  ///< those that may weigh more than 0
     std::size_t winners = 0;
-    double lowest = 0;   ///< of the sum of all weights
-    double steps = 0;    ///< the most of one row
+    double lowest = 0, steps = 0;    ///< of the sum of all weights; the most of one row
     double common = 0;               ///< R9: relative error of the whole mean
     Rule largest = Rule::exponents;  ///< of the spread
     bool isDefined = true;
 
-   private:
-    static constexpr double exponentRoundings = 3;  // R7
-
+    static constexpr double exponentRoundings = 3;  ///< R7
+    /// A score as exponentials meet it.
     static Ball rounded(Ball const& score, Numerics const& n) {
         if (score.radius == 0 && Rounding(n.scores, n).holds(score.center)) return score;
         Narrowing const by(n.scores, n);
         return {score.center, score.radius + score.size() * by.relative + by.absolute};
     }
+
+   private:
 
     void findWinners(Rounding const& r, Numerics const& n, SoftmaxForm const& form) {
         for (auto const& row : rows) {

@@ -15,10 +15,20 @@
 // gamma_{n-1} S is left of it. R3: Higham 2002, section 4.2. R5 holds since every partial sum is
 // again such a multiple, hence a number of p bits; it needs no rounding mode.
 //
+// R3 counts further. An addition errs by at most u times the sum of the |x| below it, so the error
+// is at most u sum h_i |x_i|, where x_i meets h_i additions. The k-th largest subtree of a tree
+// with n leaves has at most n - k + 1 of them, and no more than the n - k + 1 largest terms: so no
+// tree is worse than a chain that begins with the two largest. Blocks of B that are added one after
+// the other, or B lanes at the end, are two levels: a term of block k meets the additions inside of
+// it, its own to those before, and the n/B - k later ones.
+//
 // Not said here: how weights come about (softmax_weights.hpp).
 #pragma once
 #include "ball.hpp"
 #include "rounding.hpp"
+
+#include <functional>
+#include <vector>
 
 namespace kv {
 
@@ -73,13 +83,43 @@ constexpr double sumError(Rounding const& r, Terms const& x, double before) {
     return grown * std::min({shaped, scalar, r.isNearest ? x.capped : scalar});
 }
 
-/// The same for terms that can be asked twice, magnitude(i) = |x_i|.
+/// R3: additions that the i-th largest of n terms meets, from 0, in whatever order they come: worst
+/// is a chain that begins with the largest.
+constexpr double chained(std::size_t n, std::size_t i) {
+    return double(n - std::max<std::size_t>(i, 1));
+}
+
+/// R3: where terms stand in blocks, or lanes, of B, whichever stands where. Sorts the magnitudes.
+inline double sortedError(Rounding const& r, std::vector<double>& magnitudes, double before) {
+    auto const n = magnitudes.size(), block = std::min(n, std::size_t(r.block));
+    auto const blocks = (n + block - 1) / block;
+    std::vector<std::size_t> terms(block + blocks);  // that meet so many additions
+    for (std::size_t k = 0; k < blocks; ++k)
+        for (std::size_t i = 0; i < block; ++i)
+            ++terms[std::size_t(chained(block, i)) + blocks - 1 - k + (k > 0 ? 1 : 0)];
+    std::sort(magnitudes.begin(), magnitudes.end(), std::greater<>());
+    double error = 0;
+    std::size_t height = terms.size() - 1;
+    for (double const x : magnitudes) {
+        while (terms[height] == 0) --height;
+        --terms[height];
+        error += r.gamma(double(height)) * x;
+    }
+    return error * (1 + r.gamma(2 * (double(n) + before)));
+}
+
+/// The same for terms that can be asked again, magnitude(i) = |x_i|. The blocks of a dot product
+/// begin with its first term, so R3 counts further.
 template <class Magnitude>
-constexpr double sumError(Rounding const& r, std::size_t n, Magnitude magnitude, double before) {
+double sumError(Rounding const& r, std::size_t n, Magnitude magnitude, double before) {
     Terms x;
     for (std::size_t i = 0; i < n; ++i) x.add(magnitude(i));
     for (std::size_t i = 0; i < n; ++i) x.capped += std::min(magnitude(i), r.unit * x.total);
-    return sumError(r, x, before);
+    double const error = sumError(r, x, before);
+    if (!r.isDot || r.block == 0 || r.terms > 0) return error;
+    std::vector<double> magnitudes;
+    for (std::size_t i = 0; i < n; ++i) magnitudes.push_back(magnitude(i));
+    return std::min(error, sortedError(r, magnitudes, before));
 }
 
 }  // namespace kv

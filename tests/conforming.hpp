@@ -19,6 +19,10 @@ using Floats = std::vector<float>;
 
 inline std::size_t below(Random& random, std::size_t n) { return random() % n; }
 inline bool coin(Random& random) { return below(random, 2) == 0; }
+template <class T>
+T oneOf(Random& random, std::initializer_list<T> these) {
+    return these.begin()[below(random, these.size())];
+}
 
 /// The same promises under every form of the exponential and of the merge.
 struct Forms {
@@ -80,6 +84,57 @@ inline Numerics byTensorCores(Numerics n, unsigned terms, unsigned bits) {
     n.parts = bits > n.compute.significandBits ? 5 : 1;
     return n;
 }
+/// A schedule that can be replayed: blocks of so many keys, in order.
+inline Numerics replayed(Numerics n, unsigned block, WeightSum sum, void (*change)(Numerics&)) {
+    n.keyOrder = KeyOrder::ascending;
+    n.keyBlock = block;
+    n.weightSum = sum;
+    change(n);
+    return n;
+}
+/// Engines that declare their schedule, with several blocks, sums of weights and exponentials.
+inline std::vector<Semantics> replayedSemantics() {
+    using namespace precisions;
+    auto const nothing = [](Numerics&) {};
+    auto const dots = [](Numerics& n) { n.dotBlock = 8; };
+    auto const close = [](Numerics& n) { n.dotBlock = 8, n.scoreRoundings = 1, n.expUlps = 2; };
+    auto const keptDots = [](Numerics& n) { n.dotBlock = 8, n.subnormals = Subnormals::kept; };
+    auto const toZero = [](Numerics& n) { n.rounding = OperationRounding::towardZero; };
+    auto const cubic = [](Numerics& n) { n.expUlps = cubicUlps, n.dotBlock = 16; };
+    auto const fused = [](Numerics& n) { n.exponent = ExponentForm::fused, n.dotBlock = 8; };
+    auto const careless = [](Numerics& n) {
+        n.expUlps = 64, n.expFlushExponent = -20, n.normRoundings = n.scoreRoundings = 100;
+    };
+    auto const scores = [](Numerics& n) { n.scores = f16, n.dotBlock = 8; };
+    auto const careful = [](Numerics& n) { n.scoreRoundings = 0, n.expUlps = 1; };
+    auto const bf = stages(bf16, f32, bf16), f = stages(f16, f32, f16);
+    auto const wide = stages(bf16, f32, f32), half = stages(f16, f32, f32);
+    auto const any = WeightSum::any, rounded = WeightSum::rounded, open = WeightSum::unrounded;
+    std::vector<Semantics> all{
+        {"bf16 replayed, blocks of 64, rounded", replayed(bf, 64, rounded, close)},
+        {"bf16 replayed, blocks of 64, unrounded", replayed(bf, 64, open, close)},
+        {"bf16 replayed, blocks of 16", replayed(bf, 16, any, dots)},
+        {"bf16 replayed, key by key, unrounded", replayed(bf, 1, open, dots)},
+        {"bf16 replayed, key by key, rounded", replayed(wide, 1, rounded, keptDots)},
+        {"bf16 weights replayed, blocks of 3, unrounded", replayed(wide, 3, open, dots)},
+        {"bf16 weights replayed, blocks of 5, rounded", replayed(wide, 5, rounded, close)},
+        {"bf16 weights replayed, blocks of 2", replayed(wide, 2, any, nothing)},
+        {"f16 replayed, blocks of 64, unrounded", replayed(f, 64, open, dots)},
+        {"f16 weights replayed, key by key, rounded", replayed(half, 1, rounded, dots)},
+        {"f16 weights replayed, kept, unrounded", replayed(half, 16, open, keptDots)},
+        {"f16 weights replayed, kept, rounded", replayed(half, 4, rounded, keptDots)},
+        {"bf16 replayed, toward zero", replayed(wide, 8, open, toZero)},
+        {"bf16 replayed, cubic exp", replayed(wide, 16, open, cubic)},
+        {"bf16 replayed, fused, rounded", replayed(wide, 16, rounded, fused)},
+        {"f16 replayed, fused, unrounded", replayed(half, 4, open, fused)},
+        {"bf16 replayed, careless", replayed(wide, 4, open, careless)},
+        {"bf16 replayed, scores f16", replayed(wide, 8, rounded, scores)},
+        {"bf16 replayed, careful", replayed(wide, 8, open, careful)},
+        {"f16 replayed, values in f16", replayed(stages(f16, f16, f32), 8, open, dots)},
+        {"bf16 replayed, by tensor cores",
+         replayed(byTensorCores(wide, 8, 23), 16, rounded, nothing)}};
+    return all;
+}
 inline std::vector<Semantics> const& everySemantics() {
     using namespace precisions;
     auto const blocks = [](Numerics& n) { n.dotBlock = 8, n.keyBlock = 16; };
@@ -92,8 +147,7 @@ inline std::vector<Semantics> const& everySemantics() {
     auto const sixteen = stages(bf16, f32, bf16);
     static std::vector<Semantics> const all = [&] {
         std::vector<Semantics> these{
-        {"f32, all conservative", numericsF32},
-        {"f32", numericsF32Plain},
+        {"f32, all conservative", numericsF32}, {"f32", numericsF32Plain},
         {"f32 in blocks", with(numericsF32Plain, blocks)},
         {"f32 in blocks and parts", with(numericsF32Plain, parts)},
         {"f32 toward zero", with(numericsF32Plain, toZero)},
@@ -116,6 +170,7 @@ inline std::vector<Semantics> const& everySemantics() {
         {"f32, loose division, merged", looseDivision.merged},
         {"all f16", with(everywhere(f16, numericsF32Plain), kept)},
         {"all bf16, fused and merged", everywhere(bf16, numericsF32)}};
+        for (auto const& more : replayedSemantics()) these.push_back(more);
         for (auto const& preset : everyPreset)
             these.push_back({std::string(preset.name), preset.numerics});
         return these;
@@ -233,8 +288,9 @@ class Engine {
     Floats onePass() {
         std::vector<std::size_t> rows(p_.n);
         std::iota(rows.begin(), rows.end(), std::size_t{0});
-        if (s_.order == Order::shuffled) std::shuffle(rows.begin(), rows.end(), random_);
-        if (s_.order == Order::backward) std::reverse(rows.begin(), rows.end());
+        bool const isFree = n_.keyOrder == KeyOrder::any;
+        if (isFree && s_.order == Order::shuffled) std::shuffle(rows.begin(), rows.end(), random_);
+        if (isFree && s_.order == Order::backward) std::reverse(rows.begin(), rows.end());
         if (s_.form == Form::merged) return merged(rows, n_.parts).sums;
         std::size_t const parts = n_.keyBlock > 0 ? n_.parts : rows.size();
         auto const part = s_.form == Form::split ? tree(rows, parts) : online(rows);
@@ -502,11 +558,6 @@ class Engine {
     float total_ = 0;  // dividing by a power of two is exact, however carelessly it is done
 };
 
-template <class T>
-T oneOf(Random& random, std::initializer_list<T> these) {
-    return these.begin()[below(random, these.size())];
-}
-
 /// Any way of computing that these numerics allow.
 inline Style randomStyle(Random& random, Numerics const& n) {
     Style style{
@@ -531,6 +582,9 @@ inline Style randomStyle(Random& random, Numerics const& n) {
     if (n.merge == PartMerge::logSumExp && coin(random)) style.form = Form::merged;
     if (n.dotBlock > 0) style.order = Order::lanes;
     if (n.fmaTerms > 0) style.order = Order::tensorCore;
+    // Two factors are rounded each, and so are two products.
+    if (n.scoreRoundings < 4 && style.scale == Scale::onBoth) style.scale = Scale::after;
+    if (n.weightSum != WeightSum::any) style.addsRounded = n.weightSum == WeightSum::rounded;
     return style;
 }
 
@@ -712,6 +766,32 @@ inline void biased(Problem& p, Precision const& weights) {
     for (std::size_t c = 0; c < p.e; ++c) p.v[c] = 0;
 }
 
+/// Weights that lie at a boundary of their rounding, below maxima that move, or far below them.
+inline void nearBoundary(Problem& p, Precision const& weights, Random& random) {
+    p.scale = 1;
+    std::fill(p.q.begin(), p.q.end(), 0.f);
+    std::fill(p.k.begin(), p.k.end(), 0.f);
+    p.q[0] = 1;
+    auto const codes = std::size_t{1} << (weights.significandBits - 1);
+    float const far = coin(random) ? 0 : float(below(random, 80));
+    float top = gauss(random) * 8;
+    bool isOver = false;  // after a jump beyond the others, nothing but them counts
+    for (std::size_t j = 0; j < p.n; ++j) {
+        bool const isTop = j == 0 || below(random, 32) == 0;
+        float const bit = float(lastPlace(precisions::f32, top));
+        if (isTop && j > 0) top += oneOf(random, {std::abs(gauss(random)), 15.f, bit, -bit});
+        isOver = isOver || (isTop && j > 0 && far == 0 && below(random, 4) == 0);
+        double const low = std::ldexp(1 + double(below(random, codes)) / double(codes),
+                                      -1 - int(below(random, 3)));
+        double const middle = low + lastPlace(weights, low) / 2;
+        float const score = top - far + float(std::log(middle));
+        float const off = float(below(random, 7)) - 3;
+        p.k[j * p.d] = isTop ? top : score + off * float(lastPlace(precisions::f32, score));
+        if (isOver || (isTop && far > 0))
+            std::fill_n(p.v.begin() + std::ptrdiff_t(j * p.e), p.e, 0.f);
+    }
+}
+
 /// Rows of the first families, which strain scores and values of any size, as an engine of these
 /// numerics would have stored them.
 inline Problem problemFor(Numerics const& numerics, Random& random) {
@@ -726,6 +806,7 @@ inline Problem problemFor(Numerics const& numerics, Random& random) {
         case 1: faint(p, random); break;
         case 2: swallowed(p, numerics.accumulate); break;
         case 3: biased(p, numerics.weights); break;
+        case 4: nearBoundary(p, numerics.weights, random); break;
         default: break;
     }
     for (auto* floats : {&p.q, &p.k, &p.v})

@@ -28,6 +28,8 @@ LayerDeclaration declared() {
             .cosine = {1, 1, std::cos(1.0f), std::cos(2.0f)},
             .sine = {0, 0, std::sin(1.0f), std::sin(2.0f)},
             .slopes = {-1, -2, -3, -4},
+            .keyFormat = {},
+            .valueFormat = {},
             .numerics = {}};
 }
 

@@ -138,6 +138,7 @@ TEST(Probe, of_balance_is_narrow) {
 
 TEST(Probe, of_each_family_holds_where_nothing_is_wrong) {
     for (auto const& probe : everyProbe()) {
+        if (probe.family == Family::quantiserStep) continue;  // of formats: storing_test.cpp
         Coverage coverage;
         for (Candidate const& candidate : {oracle::ours("contiguous"), decoding({})})
             for (std::uint64_t seed = 0; seed < 500; ++seed)

@@ -1,12 +1,13 @@
 // soundness: run conforming engines against the enclosure, and count how often it convicts one.
 //
-// usage: kvspec_soundness [--seconds S | --runs N] [--seed SEED] [--json FILE]
+// usage: kvspec_soundness [--seconds S | --runs N] [--seed SEED] [--json FILE] [--only TEXT]
 //        kvspec_soundness --replay SEED         one problem again
 //        kvspec_soundness --underdeclared [K]   engines that keep something to themselves
+//        kvspec_soundness --answers [K]         how many answers each level of a declaration allows
 //
 // A run is one engine on one problem, all components of its output at once. Exit 1: an engine that
 // keeps its declaration was convicted; the smallest such problem that was found is printed.
-#include "tests/soundness.hpp"
+#include "tests/answers.hpp"
 #include "tests/underdeclared.hpp"
 
 #include <CLI/CLI.hpp>
@@ -46,7 +47,7 @@ struct Alarm {
 class Campaign {
    public:
     void run(std::uint64_t seed) {
-        auto const c = caseOf(seed);
+        auto const c = caseOf(seed, among);
         auto const& p = c.problem;
         Random random(seed + 1);
         auto const e = enclose(p);
@@ -73,6 +74,7 @@ class Campaign {
     std::map<std::string, std::map<std::string, Tally>> counts;
     std::vector<Alarm> alarms;
     std::size_t runs = 0;
+    std::string among;  ///< part of the name of a declaration
 
    private:
     static Tally seen(Case const& c, Seq<Enclosure, Dyn> const& e) {
@@ -195,13 +197,14 @@ struct Arguments {
     double seconds = 60;
     std::size_t runs = 0;
     std::uint64_t seed = 1, replay = 0;
-    std::string json;
+    std::string json, only;
     std::size_t problems = 0;
 };
 int campaign(Arguments const& a) {
     using Clock = std::chrono::steady_clock;
     auto const start = Clock::now();
     Campaign campaign;
+    campaign.among = a.only;
     Random seeds(a.seed);
     auto const isOver = [&] {
         if (a.replay != 0) return campaign.runs > 0;
@@ -230,7 +233,20 @@ int main(int argc, char** argv) {
                    "Print which undeclared habits are convicted, of so many problems each (10)")
         ->expected(0, 1)
         ->default_str("10");
+    app.add_option("--only", a.only, "Only declarations whose name has this in it")
+        ->check([](std::string const& part) {
+            return kv::soundness::semanticsWith(part).empty() ? "no declaration is named so" : "";
+        });
+    app.add_option("--answers", a.problems,
+                   "Print how many answers each level of a declaration allows, of so many queries "
+                   "each (1)")
+        ->expected(0, 1)
+        ->default_str("1");
     CLI11_PARSE(app, argc, argv);
+    if (app.count("--answers") > 0) {
+        kv::answers::print(a.problems == 0 ? 1 : a.problems, a.seed);
+        return 0;
+    }
     if (app.count("--underdeclared") > 0) {
         kv::underdeclared::print(a.problems == 0 ? 10 : a.problems, a.seed);
         return 0;

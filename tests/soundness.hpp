@@ -52,14 +52,14 @@ inline std::vector<Storage> storagesFor(Numerics const& n) {
 /// in their order there; or probes, whose scores are 0 or far below.
 enum class Input {
     normal, largeLogits, cancelling, outlier, nearTie, zeros, tiny, ladder, stagnating, faint,
-    oneHot, mean, wideSum, groupSelect, balance,
+    boundary, oneHot, mean, wideSum, groupSelect, balance,
     farTail, few, exactScores, lostWeights, flushedScores, absorbed, rescaled, roundedScores,
     shifted, constant
 };
 inline constexpr std::string_view inputNames[] = {
     "normal", "large logits", "cancelling", "outlier", "near tie", "zeros", "tiny", "ladder",
-    "stagnating", "faint", "one-hot", "mean", "wide sum", "group select", "balance", "far tail",
-    "few", "exact scores", "lost weights", "flushed scores", "absorbed", "rescaled",
+    "stagnating", "faint", "boundary", "one-hot", "mean", "wide sum", "group select", "balance",
+    "far tail", "few", "exact scores", "lost weights", "flushed scores", "absorbed", "rescaled",
     "rounded scores", "shifted", "constant"};
 inline constexpr std::size_t inputs = std::size(inputNames);
 inline Family familyOf(Input input) {
@@ -224,6 +224,8 @@ inline Problem rowsOf(Case const& c, std::size_t n, std::size_t d, Random& rando
         probe(p, c.input, random);
     } else if (c.input == Input::faint) {
         faint(p, random);
+    } else if (c.input == Input::boundary) {
+        nearBoundary(p, p.numerics->weights, random);
     } else {
         strainScores(p, familyOf(c.input), random);
         strainValues(p, familyOf(c.input), random);
@@ -238,8 +240,10 @@ inline bool isStored(Case& c, Random& random) {
             auto const& codec = *c.storage.codec;
             bool const isSum = c.input == Input::mean || c.input == Input::wideSum;
             bool const mayRepeat = isSum || c.input < Input::faint || c.input == Input::few;
-            store(codec, p.k, {p.d, std::max<std::size_t>(p.d, 32), mayRepeat, false}, compute,
-                  random);
+            // A weight lies at a boundary only if its key is stored as it is.
+            if (c.input != Input::boundary)
+                store(codec, p.k, {p.d, std::max<std::size_t>(p.d, 32), mayRepeat, false},
+                      compute, random);
             bool const isBalance = c.input == Input::balance;
             store(codec, p.v, {p.e, 32, !isBalance, isProbe(c.input)}, compute, random);
         } catch (ShapeError const&) {
@@ -250,11 +254,18 @@ inline bool isStored(Case& c, Random& random) {
     return isFinite(p.q) && isFinite(p.k) && isFinite(p.v);
 }
 
-/// The problem of this seed.
-inline Case caseOf(std::uint64_t seed) {
+/// The declarations whose name has this part.
+inline std::vector<Semantics const*> semanticsWith(std::string const& part) {
+    std::vector<Semantics const*> all;
+    for (auto const& semantics : everySemantics())
+        if (semantics.name.find(part) != std::string::npos) all.push_back(&semantics);
+    return all;
+}
+/// The problem of this seed, among the declarations whose name has this part.
+inline Case caseOf(std::uint64_t seed, std::string const& part = "") {
     Random random(seed);
-    auto const& all = everySemantics();
-    Case c{seed, &all[below(random, all.size())], {}, Input::normal, {}};
+    auto const all = semanticsWith(part);
+    Case c{seed, all[below(random, all.size())], {}, Input::normal, {}};
     auto const storages = storagesFor(c.semantics->numerics);
     c.storage = storages[below(random, storages.size())];
     std::size_t const widths[] = {32, 64, 96, 128, 160, 256, 16, 48, 80, 112};

@@ -47,6 +47,8 @@ LayerDeclaration declarationOf(StoryModel const& model) {
             .cosine = {model.cosine().begin(), model.cosine().end()},
             .sine = {model.sine().begin(), model.sine().end()},
             .slopes = {},
+            .keyFormat = {},
+            .valueFormat = {},
             .numerics = {}};
 }
 

@@ -42,6 +42,8 @@ Declaration fullDeclaration() {
                               .sine = {0, 1, std::numeric_limits<float>::max(),
                                        std::numeric_limits<float>::min()},
                               .slopes = {},
+                              .keyFormat = {},
+                              .valueFormat = {},
                               .numerics = {}};
     LayerDeclaration plain{.queryHeads = 2,
                            .kvHeads = 1,
@@ -58,6 +60,8 @@ Declaration fullDeclaration() {
                            .sine = {},
                            .slopes = {std::bit_cast<float>(0x3f000000u),
                                       std::bit_cast<float>(0x3e800000u)},
+                           .keyFormat = {},
+                           .valueFormat = {},
                            .numerics = {}};
     return {.engine = "an engine \"of\" ours\n\u00e9",
             .sequences = 3,
@@ -362,7 +366,8 @@ TEST(TraceFile, the_text_is_the_documented_one) {
               R"("rounding":"nearest","subnormals":"flushed","dotBlock":0,"keyBlock":0,)"
               R"("fmaTerms":0,"fmaBits":0,"scoreRoundings":6,"expUlps":4,)"
               R"("expFlushExponent":-125,"normRoundings":3,"rotation":"asWritten",)"
-              R"("exponent":"fused","merge":"logSumExp","parts":16}},"law":"",)"
+              R"("exponent":"fused","merge":"logSumExp","parts":16,"keyOrder":"any",)"
+              R"("weightSum":"any"}},"law":"",)"
               R"("values":{"family":"oneHot","seed":9}})"
               "\n"
               R"({"verb":"fork","sequence":0,"to":2})"
@@ -556,7 +561,8 @@ TEST(TraceFile, headers_that_do_not_fit) {
          "t.trace:1: values has the unknown key \"seed\"; expected family or tokens"},
         {header("\"painted\"", "\"random\""),
          "t.trace:1: values.family is \"random\"; expected painted, oneHot, mean, wideSum, "
-         "groupSelect, knifeEdge, equalKeys, ladder, balance, sampled or inlined"},
+         "groupSelect, knifeEdge, equalKeys, ladder, balance, quantiserStep, sampled or "
+         "inlined"},
         {header("{\"family\":\"painted\",\"seed\":5}", "[]"),
          "t.trace:1: values is an array; expected an object"},
         {changed(inlinedText, "\"keys\":[1,2]", "\"keys\":[1]"),
@@ -988,6 +994,14 @@ TEST(Contradiction, names_the_fields) {
               "since fmaTerms says how products are added"},
              {[](Declaration& d) { d.numerics.parts = 0; },
               "numerics.parts is 0; expected at least 1, which is no part at all"},
+             {[](Declaration& d) { d.numerics.keyOrder = KeyOrder::ascending; },
+              "numerics.keyOrder is ascending and numerics.keyBlock is 0; expected the keys of a "
+              "block, 1 if the maximum moves key by key"},
+             {[](Declaration& d) {
+                  d.numerics.keyOrder = KeyOrder::ascending, d.numerics.keyBlock = 64;
+              },
+              "numerics.keyOrder is ascending and numerics.parts is 16; expected 1, since each "
+              "part has a maximum of its own"},
              {[](Declaration& d) { d.numerics.parts = 1; },
               "numerics.merge is logSumExp and numerics.parts is 1; expected at least 2 parts, or "
               "weights"},

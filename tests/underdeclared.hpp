@@ -33,6 +33,12 @@ inline std::vector<Habit> const& everyHabit() {
     auto const inOrder = [](Style& s) {
         s.order = Order::forward, s.form = Form::twoPass, s.exp = Exp::exact;
     };
+    auto const inSchedule = [](Numerics& n) {
+        n.weights = precisions::bf16;
+        n.dotBlock = 8, n.keyBlock = 16;
+        n.keyOrder = KeyOrder::ascending;
+        n.weightSum = WeightSum::unrounded;
+    };
     static std::vector<Habit> const all{
         {"values added in f16", nothing, [](Numerics& n) { n.accumulate = precisions::f16; }, any},
         {"values added in bf16", nothing, [](Numerics& n) { n.accumulate = precisions::bf16; },
@@ -49,7 +55,16 @@ inline std::vector<Habit> const& everyHabit() {
          [](Numerics& n) { n.rounding = OperationRounding::towardZero; }, inOrder},
         {"no blocks of 512 keys", [](Numerics& n) { n.keyBlock = 512; },
          [](Numerics& n) { n.keyBlock = 0; }, inOrder},
-        {"scale 1/sqrt(d + 1)", nothing, nothing, any, true}};
+        {"scale 1/sqrt(d + 1)", nothing, nothing, any, true},
+        {"blocks of 4, not 16", inSchedule, [](Numerics& n) { n.keyBlock = 4; }, any},
+        {"keys from the last", inSchedule, [](Numerics& n) { n.keyOrder = KeyOrder::any; },
+         [](Style& s) { s.order = Order::backward, s.form = Form::perBlock; }},
+        {"one maximum for all", inSchedule,
+         [](Numerics& n) { n.keyOrder = KeyOrder::any, n.keyBlock = 0; },
+         [](Style& s) { s.form = Form::twoPass, s.division = conforming::Division::after; }},
+        {"rounded weights added", inSchedule,
+         [](Numerics& n) { n.weightSum = WeightSum::rounded; }, any},
+        {"weights not rounded", inSchedule, [](Numerics& n) { n.weights = n.compute; }, any}};
     return all;
 }
 
@@ -63,8 +78,11 @@ inline std::vector<Semantics> const& formats() {
 }
 
 /// Whether this is more than what the format declares already: fewer bits, or another form. An
-/// error of a cubic exponential is less than one unit of 16 bits.
+/// error of a cubic exponential is less than one unit of 16 bits, and a schedule says nothing of
+/// weights that are as wide as what they are computed in.
 inline bool isUnder(Habit const& habit, Numerics const& declared, Numerics const& actual) {
+    if (declared.keyOrder == KeyOrder::ascending && declared.weights == declared.compute)
+        return false;
     bool const isLess =
         actual.accumulate.significandBits <= declared.accumulate.significandBits &&
         (actual.expUlps == declared.expUlps || declared.compute == precisions::f32);
@@ -72,9 +90,12 @@ inline bool isUnder(Habit const& habit, Numerics const& declared, Numerics const
 }
 
 /// What an engine is shown. All but `random` have most scores at 0 or far below.
-enum class Rows { random, mean, tie, wideSum, stagnating, balance, largeScore, negativeRest };
+enum class Rows {
+    random, mean, tie, wideSum, stagnating, balance, largeScore, negativeRest, equal
+};
 inline constexpr std::string_view rowNames[] = {"random",     "mean",    "tie",     "wide sum",
-                                                "stagnating", "balance", "large s.", "rest < 0"};
+                                                "stagnating", "balance", "large s.", "rest < 0",
+                                                "equal"};
 inline constexpr std::size_t rowKinds = std::size(rowNames);
 
 /// Rows that count; the key of each other row is far below.
@@ -159,6 +180,17 @@ inline void drawNegativeRest(Drawing const& x) {
         for (std::size_t c = 0; c < x.p.e; ++c) x.value(j, c) = j == 0 ? x.halfway(3) : -1;
 }
 
+/// All weights but the first are one number, so that rounding moves all of them to one side, and
+/// so are all values.
+inline void drawEqual(Drawing const& x) {
+    x.p.q[0] = (std::abs(gauss(x.random)) + 1) / x.p.scale;
+    for (std::size_t j = 1; j < x.rows; ++j) x.p.k[j * x.p.d] = -1;
+    for (std::size_t c = 0; c < x.p.e; ++c) {
+        float const value = 1 + float(below(x.random, 1 << 16)) * power(-16);
+        for (std::size_t j = 0; j < x.p.n; ++j) x.value(j, c) = value;
+    }
+}
+
 inline void strain(Drawing const& x, Rows kind) {
     if (kind == Rows::mean || kind == Rows::wideSum) drawMean(x, kind == Rows::wideSum);
     if (kind == Rows::tie) drawTie(x);
@@ -166,6 +198,7 @@ inline void strain(Drawing const& x, Rows kind) {
     if (kind == Rows::balance) drawBalance(x);
     if (kind == Rows::largeScore) drawLargeScore(x);
     if (kind == Rows::negativeRest) drawNegativeRest(x);
+    if (kind == Rows::equal) drawEqual(x);
 }
 /// The rows that count stand apart, in the same order.
 inline void spread(Problem& p, std::size_t rows) {

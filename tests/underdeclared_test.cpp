@@ -29,7 +29,12 @@ Showing showingOf(std::string_view habit) {
         {"merge by log-sum-exp", {Rows::tie, 16}},
         {"truncation", {Rows::negativeRest, 16}},
         {"no blocks of 512 keys", {Rows::stagnating, 4096}},
-        {"scale 1/sqrt(d + 1)", {Rows::balance, 16}}};
+        {"scale 1/sqrt(d + 1)", {Rows::balance, 16}},
+        {"blocks of 4, not 16", {Rows::random, 256}},
+        {"keys from the last", {Rows::random, 256}},
+        {"one maximum for all", {Rows::random, 256}},
+        {"rounded weights added", {Rows::equal, 16}},
+        {"weights not rounded", {Rows::random, 16}}};
     return all.at(habit);
 }
 /// What no rows can show. The error of a cubic exponential is 2^-11, and a weight in bf16 may be

@@ -47,6 +47,8 @@ std::vector<LayerDeclaration> smallLayers() {
                            .cosine = {},
                            .sine = {},
                            .slopes = {},
+                           .keyFormat = {},
+                           .valueFormat = {},
                            .numerics = {}};
     std::vector<LayerDeclaration> layers(3, layer);
     layers[raw].window = layers[raw].sinks = layers[raw].retained = 0;
@@ -57,6 +59,8 @@ std::vector<LayerDeclaration> smallLayers() {
                        .window = 0, .sinks = 0, .retained = 0,
                        .keyStorage = KeyStorage::rotated, .rotaryLayout = RotaryLayout::none,
                        .rotaryDim = 0, .cosine = {}, .sine = {}, .slopes = {-1, -2},
+                       .keyFormat = {},
+                       .valueFormat = {},
                        .numerics = {}};
     return layers;
 }

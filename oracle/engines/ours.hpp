@@ -9,6 +9,7 @@
 
 #include <limits>
 #include <memory>
+#include <stdexcept>
 #include <vector>
 
 namespace kv::oracle {
@@ -92,7 +93,10 @@ class Ours : public properties::AnyEngine {
     }
     static impl::Shape shapeOf(Declaration const& d) {
         impl::Shape shape{.sequences = d.sequences, .capacity = d.capacity, .layers = {}};
-        for (auto const& l : d.layers)
+        for (auto const& l : d.layers) {
+            if (l.keyFormat.codec != StoredAs::f32 || l.valueFormat.codec != StoredAs::f32)
+                throw std::invalid_argument(
+                    "keyFormat or valueFormat is not f32, the only format in which it stores");
             shape.layers.push_back({.queryHeads = l.queryHeads,
                                     .kvHeads = l.kvHeads,
                                     .keyDim = l.keyDim,
@@ -107,6 +111,7 @@ class Ours : public properties::AnyEngine {
                                     .cosine = l.cosine,
                                     .sine = l.sine,
                                     .slopes = l.slopes});
+        }
         return shape;
     }
     static std::vector<impl::Rows> rowsOf(Tokens const& tokens) {
