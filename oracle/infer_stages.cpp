@@ -134,6 +134,7 @@ std::string whyUnseen(std::string_view field) {
         {"normRoundings", "no probe counts the roundings of a division"},
         {"keyOrder", "no probe sees in which order keys are met"},
         {"weightSum", "no probe parts the rounding of a weight from that of the sum of weights"},
+        {"blockSum", "no probe sees blocks"},
         {"parts", "no probe counts parts, and their number may grow with the length"}};
     for (auto const& [name, why] : reasons)
         if (name == field)

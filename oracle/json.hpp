@@ -80,8 +80,8 @@ class Node {
 std::int64_t readSigned(Node const& node, std::int64_t smallest, std::int64_t largest);
 /// An integer from 0 to `largest`.
 std::uint64_t readUnsigned(Node const& node, std::uint64_t largest);
-/// A finite number; for f32, one of its range, rounded to nearest.
 bool readBool(Node const& node);
+/// A finite number; for f32, one of its range, rounded to nearest.
 double readDouble(Node const& node);
 float readFloat(Node const& node);
 std::string readString(Node const& node);

@@ -251,6 +251,19 @@ class Supply {
     std::size_t stored_ = 0;
 };
 
+/// What storage holds: what the header says, if the declaration allows it, or the loudest.
+properties::Fill readFill(Node const& header, Declaration const& declaration) {
+    auto const allowed = properties::fillsFor(declaration);
+    auto const said = header.find("fill");
+    if (!said)
+        return allowed.front();
+    auto const fill = read<properties::Fill>(*said);
+    if (fill == properties::Fill::poison && allowed.front() != fill)
+        said->refuse("is poison and declaration.promises.maskedSlots is readAndMasked; expected "
+                     "zero or loud");
+    return fill;
+}
+
 CounterexampleFile readCounterexample(Node const& header, Lines& lines) {
     Place const place = lines.place();
     header.allowOnly({magicKey, "kind", "declaration", "law", "values", "fill"});
@@ -260,8 +273,7 @@ CounterexampleFile readCounterexample(Node const& header, Lines& lines) {
     checkMemory(declaration, file.declaration);
     file.law = readString(header.at("law"));
     file.trace.values = readValues(header.at("values"), file.declaration);
-    if (auto const fill = header.find("fill"))
-        file.fill = read<properties::Fill>(*fill);
+    file.fill = readFill(header, file.declaration);
     Supply supply(file.trace.values);
     std::size_t const mostTokens = largestStep / properties::elementsPerToken(file.declaration);
     while (!lines.done()) {
@@ -561,7 +573,7 @@ std::string writeTrace(CounterexampleFile const& file) {
     OrderedJson header = writeHeader(counterexampleKind, file.declaration);
     header["law"] = file.law;
     header["values"] = writeValues(file.trace.values, file.declaration);
-    if (file.fill != properties::Fill::poison)
+    if (file.fill != properties::fillsFor(file.declaration).front())
         header["fill"] = write(file.fill);
     std::string text = dump(header) + "\n";
     for (Step const& step : file.trace.steps)

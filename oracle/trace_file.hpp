@@ -57,7 +57,7 @@ inline constexpr std::size_t largestStep = std::size_t{1} << 28;
 /// counterexample describes, so that a replay asks for no more memory than 16 GiB.
 inline constexpr std::size_t largestEngine = std::size_t{1} << 32;
 
-/// What a header's "fill" says; a header without it means poison.
+/// What a header's "fill" says; a header without it means the loudest that is allowed.
 template <>
 inline constexpr std::array<Spelling<properties::Fill>, 3> everySpelling<properties::Fill>{
     {{properties::Fill::poison, "poison"},
@@ -69,7 +69,7 @@ struct CounterexampleFile {
     Declaration declaration;
     std::string law;  ///< empty where it is not known
     properties::Trace trace;
-    properties::Fill fill = properties::Fill::poison;  ///< of storage that was never written
+    properties::Fill fill = properties::Fill::loud;  ///< of storage that was never written
     friend bool operator==(CounterexampleFile const&, CounterexampleFile const&) = default;
 };
 

@@ -141,7 +141,10 @@ void measureReach(Candidate const& candidate, CheckOptions const& options, Check
         // A bug computes as it says, whatever the candidate promises.
         if (bug.fixed) bug.fixed->numerics = bug.numerics;
         if (bug.fixed)
-            for (auto& layer : bug.fixed->layers) layer.keyFormat = layer.valueFormat = {};
+            for (auto& layer : bug.fixed->layers) {
+                layer.keyFormat = layer.valueFormat = {};
+                layer.numerics.reset();
+            }
         report.reach.push_back({bug.name, casesToConvict(bug, options)});
         if (!report.reach.back().cases)
             report.blindSpots.push_back(bug.name + " would not have been noticed");
@@ -158,6 +161,17 @@ void creditTraces(CheckReport& report) {
             law.inputs += c.cases;
             law.why.clear();
         }
+}
+
+/// The law that broke is in the report, also where another one was asked.
+void nameBroken(CheckReport& report) {
+    auto const& broken = *report.violation;
+    if (std::ranges::any_of(report.laws,
+                            [](LawResult const& l) { return l.outcome == Outcome::violated; }))
+        return;
+    LawResult law{.law = broken.law, .sentence = broken.sentence, .why = {}, .violation = {}};
+    law.outcome = Outcome::violated;
+    report.laws.push_back(std::move(law));
 }
 
 void refuseBadDeclaration(Candidate const& candidate) {
@@ -194,6 +208,8 @@ std::vector<std::string> blindSpotsOf(Declaration const& d) {
             at + "every map from query to kv heads looks the same");
         say(layer.keyDim < 3, at + "head dim below 3: no one-hot probe, the interval alone speaks");
         say(layer.keyDim == layer.valueDim, at + "keys and values have one size");
+        say(isConverted(layer.keyFormat) || isConverted(layer.valueFormat),
+            at + "painted rows are rounded when they are stored, and may coincide");
     }
     return all;
 }
@@ -261,6 +277,7 @@ CheckReport check(Candidate const& candidate, CheckOptions const& options) {
                 (law.law == "trace_eq_spec" &&
                  report.violation->instrument != Instrument::metamorphic))
                 law.outcome = Outcome::violated;
+        nameBroken(report);
     } else {
         for (auto const& law : report.laws)
             if (law.violation && !report.violation) report.violation = law.violation;

@@ -307,6 +307,18 @@ Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size
                           : std::nullopt;
 }
 
+/// Where a window hides the first keys, nothing says where blocks begin.
+Complaint badBlocksOfWindow(Declaration const& declaration) {
+    for (std::size_t l = 0; l < declaration.layers.size(); ++l)
+        if (declaration.layers[l].window > 0 &&
+            declaration.numericsOf(l).keyOrder == KeyOrder::ascending)
+            return fmt::format("layers[{0}].window is {1} and its numerics.keyOrder is ascending; "
+                               "expected any: blocks are counted from the first key that a query "
+                               "sees, and in a window a kernel may count from elsewhere",
+                               l, declaration.layers[l].window);
+    return std::nullopt;
+}
+
 Complaint repeatedVerb(std::vector<Verb> const& verbs) {
     for (auto verb = verbs.begin(); verb != verbs.end(); ++verb) {
         auto const first = std::find(verbs.begin(), verb, *verb);
@@ -359,7 +371,9 @@ std::optional<std::string> contradiction(Declaration const& declaration, RotaryT
             largestSize);
     if (auto complaint = badPromises(declaration.promised(), declaration.capacity))
         return complaint;
-    return badNumerics("numerics", declaration.numerics);
+    if (auto complaint = badNumerics("numerics", declaration.numerics))
+        return complaint;
+    return badBlocksOfWindow(declaration);
 }
 
 std::size_t elementsPerToken(Declaration const& declaration) {

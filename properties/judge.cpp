@@ -568,6 +568,7 @@ void evaluate(Law const& law, MakeEngine const& make, WorldInputs const& inputs,
         if (result.why.empty()) result.why = reason.what();
         return;
     } catch (NoStoredRow const& reason) {
+        ++result.undefinedInputs;
         if (result.why.empty()) result.why = reason.what();
         return;
     } catch (UnjustRefusal const& refusal) {
@@ -622,6 +623,7 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
             }
     }
     if (result.inputs > 0) result.outcome = Outcome::held;
+    if (result.undefinedInputs > result.inputs) result.outcome = Outcome::undefined;
     return result;
 }
 

@@ -95,6 +95,7 @@ struct LawResult {
     Outcome outcome = Outcome::notReachable;
     std::string why;        ///< for every outcome but held and violated
     std::size_t inputs = 0;  ///< worlds at which the claim was decided
+    std::size_t undefinedInputs = 0;  ///< in which no row is stored, by the declaration
     Evidence evidence{};
     std::optional<Violation> violation;
 };

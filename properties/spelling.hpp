@@ -73,6 +73,9 @@ template <>
 inline constexpr std::array<Spelling<KeyOrder>, 2> everySpelling<KeyOrder>{
     {{KeyOrder::any, "any"}, {KeyOrder::ascending, "ascending"}}};
 template <>
+inline constexpr std::array<Spelling<BlockSum>, 2> everySpelling<BlockSum>{
+    {{BlockSum::inPlace, "inPlace"}, {BlockSum::apart, "apart"}}};
+template <>
 inline constexpr std::array<Spelling<WeightSum>, 3> everySpelling<WeightSum>{
     {{WeightSum::any, "any"},
      {WeightSum::rounded, "rounded"},

@@ -44,7 +44,9 @@ class Rerun {
             Answer const answer = play(*engine_, line.step, line.tokens, outputs, content);
             if (!answer && permission == Permission::mayRefuse) return {};
             if (!answer) differ(line, "a verb", "refused: " + answer.why(), "accepted");
-            if (answer && line.isCompared && !outputs.empty()) compareOutputs(line, outputs);
+            bool const answers =
+                line.step.verb == Verb::attend || line.step.verb == Verb::prefill;
+            if (answer && line.isCompared && answers) compareOutputs(line, outputs);
             if (answer && line.isCompared && line.step.verb == Verb::observe)
                 compareContent(line, content);
             if (violation_) return std::move(violation_);
@@ -58,13 +60,15 @@ class Rerun {
 
     void compareOutputs(Line const& line, Outputs const& again) {
         auto const& first = line.first->outputs;
+        std::size_t const rows = line.step.verb == Verb::prefill ? line.step.count : 1;
         for (std::size_t l = 0; l < first.size(); ++l) {
             auto const& d = declaration().layers[l];
-            std::size_t const from = line.row * d.queryHeads * d.valueDim;
-            std::size_t const width = again.size() == first.size() ? again[l].size() : 0;
-            if (width == 0 || from + width > first[l].size())
-                return differ(line, fmt::format("layer {}, outputs", l), std::to_string(width),
-                              std::to_string(first[l].size() - from));
+            std::size_t const row = d.queryHeads * d.valueDim;
+            std::size_t const from = line.row * row, width = rows * row;
+            std::size_t const seen = again.size() == first.size() ? again[l].size() : 0;
+            if (seen != width)
+                return differ(line, fmt::format("layer {}, outputs", l), std::to_string(seen),
+                              std::to_string(width));
             compareBits(line, {again[l], std::span(first[l]).subspan(from, width), d.valueDim},
                         [&](std::size_t h) {
                             return fmt::format("layer {}, row {}, query head {}", l,
@@ -85,14 +89,23 @@ class Rerun {
     void compareLayer(Line const& line, std::size_t l, LayerContent const& again,
                       LayerContent const& first) {
         auto const& d = declaration().layers[l];
-        for (std::size_t r = 0; r < first.positions.size(); ++r) {
+        bool const isWhole = again.positions == first.positions;
+        auto const at = [&](char const* what) { return fmt::format("layer {}, {}", l, what); };
+        if (!isWhole && d.retained == 0)
+            return differ(line, at("positions"), "others", "the same");
+        if (isWhole && !(again.keyCodes == first.keyCodes && again.valueCodes == first.valueCodes))
+            return differ(line, at("codes"), "others", "the same");
+        compareNumbers(line, "keys", again.keys.size(),
+                       again.positions.size() * d.kvHeads * d.keyDim);
+        compareNumbers(line, "values", again.values.size(),
+                       again.positions.size() * d.kvHeads * d.valueDim);
+        for (std::size_t r = 0; r < first.positions.size() && !violation_; ++r) {
             auto const there = std::ranges::find(again.positions, first.positions[r]);
             if (there == again.positions.end()) continue;
             auto const s = static_cast<std::size_t>(there - again.positions.begin());
             auto const compare = [&](char const* part, auto const& seen, auto const& had,
                                      std::size_t dim) {
                 std::size_t const width = d.kvHeads * dim;
-                if (seen.size() < (s + 1) * width || had.size() < (r + 1) * width) return;
                 compareBits(line,
                             {std::span(seen).subspan(s * width, width),
                              std::span(had).subspan(r * width, width), dim},

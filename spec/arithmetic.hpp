@@ -72,6 +72,10 @@ enum class KeyOrder : std::uint8_t { any, ascending };
 /// Which weights an engine adds up: those that meet the values, or as they are in `compute`.
 enum class WeightSum : std::uint8_t { any, rounded, unrounded };
 
+/// How weights and weighted values of a block of keys are added: each into the sums so far, as by a
+/// matrix product into its accumulator; or among themselves, and what comes of it once.
+enum class BlockSum : std::uint8_t { inPlace, apart };
+
 /// How an engine computes. Counts are of elements, roundings or units in the last place.
 struct Numerics {
     BOOST_HANA_DEFINE_STRUCT(
@@ -84,12 +88,9 @@ struct Numerics {
         (Precision, output),              // what is handed out (R16)
         (OperationRounding, rounding),    // towardZero: twice the unit, nothing is absorbed (R1)
         (Subnormals, subnormals),         // flushed: results below the normal ones may be 0 (R1)
-        (unsigned, dotBlock),             // terms of a dot product are added in blocks of so many,
-                                          // or in so many lanes; 0: in any order (R3)
-        (unsigned, keyBlock),             // keys are met in blocks of so many: the running maximum
-                                          // moves once a block; 0: in any order (R3, R10)
-        (unsigned, fmaTerms),             // exact products that one tensor-core operation adds to
-                                          // its accumulator; 0: none is used (R3b)
+        (unsigned, dotBlock),             // terms a block of a dot product, or lanes; 0: any (R3)
+        (unsigned, keyBlock),             // keys a move of the running maximum; 0: any (R3, R10)
+        (unsigned, fmaTerms),             // products that a tensor core adds at once; or 0 (R3b)
         (unsigned, fmaBits),              // fraction bits to which it aligns and truncates (R3b)
         (unsigned, scoreRoundings),       // roundings of a score besides its dot product (R6)
         (unsigned, expUlps),              // relative error of exp, in units of 2^(1-p) (R10)
@@ -100,7 +101,8 @@ struct Numerics {
         (PartMerge, merge),               // logSumExp: a mean over several keys is inexact (R9)
         (unsigned, parts),                // most parts of the keys that are merged (R3, R9)
         (KeyOrder, keyOrder),             // ascending: narrower weights are replayed (R14)
-        (WeightSum, weightSum));          // only read there (R14)
+        (WeightSum, weightSum),           // only read there (R14)
+        (BlockSum, blockSum));            // apart: a key meets the later blocks, not keys (R3)
     friend constexpr bool operator==(Numerics const&, Numerics const&) = default;
 };
 
@@ -133,7 +135,8 @@ inline constexpr Numerics numericsF32{.compute = precisions::f32,
                                       .merge = PartMerge::logSumExp,
                                       .parts = 16,
                                       .keyOrder = KeyOrder::any,
-                                      .weightSum = WeightSum::any};
+                                      .weightSum = WeightSum::any,
+                                      .blockSum = BlockSum::inPlace};
 
 /// The same for an engine that computes exp(s - m) and normalises once.
 inline constexpr Numerics numericsF32Plain = [] {

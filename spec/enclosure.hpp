@@ -66,18 +66,18 @@ struct Reduce<Enclosure> {
         unsigned const c = numerics->scoreRoundings;
         Narrowing const narrowing(numerics->query, *numerics);
         Rounding const query(numerics->query, *numerics);
-        bool const isNarrowed = narrowing.relative > 0;
         Grid grid;
-        double center = 0, absolute = 0, spread = 0, factors = 0, narrowed = 0;
+        Terms terms;
+        double center = 0, spread = 0, factors = 0, narrowed = 0;
         bool isExact = c == 0, isInfinite = false;
         for (std::size_t i = 0; i < n; ++i) {
             double const size = sizeAt(i), term = a[i].center * b[i].center;
-            absolute += size;
+            terms.add(size);
             if (size == 0) continue;
             center += term;
             spread += size - std::abs(term);
             factors += 2 + a[i].size() + b[i].size();
-            if (isNarrowed && !(detail::isPoint(a[i]) && query.holds(a[i].center))) {
+            if (narrowing.relative > 0 && !(detail::isPoint(a[i]) && query.holds(a[i].center))) {
                 narrowed += size * narrowing.relative + b[i].size() * narrowing.absolute;
                 isInfinite = isInfinite || query.overflows(a[i].size());
             }
@@ -86,12 +86,12 @@ struct Reduce<Enclosure> {
                       std::fma(a[i].center, b[i].center, -term) == 0;
             grid.add(term);
         }
-        double const flushed = r.flush * factors;
+        double const absolute = terms.total, flushed = r.flush * factors;
         if (isInfinite || r.overflows(absolute)) return {0, HUGE_VAL, 0, numerics};
         if (absolute == 0 || (isExact && narrowed == 0 && grid.isExact(r)))
             return {center, 0, 0, numerics};
         double const own = double(n + 2) * ownUnit * absolute;
-        double const sum = r.gamma(1 + c) * absolute + sumError(r, n, sizeAt, 1 + c);
+        double const sum = r.gamma(1 + c) * absolute + sumError(r, terms, n, sizeAt, 1 + c);
         // What a query is off may be added up with the terms that meet most additions.
         double const added = sum * narrowed / absolute + r.gamma(double(n)) * narrowed;
         double const all = own + sum + narrowed + added + flushed;

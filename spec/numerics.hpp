@@ -107,8 +107,10 @@ enum class MaskedSlots : std::uint8_t {
 struct Promises {
     BOOST_HANA_DEFINE_STRUCT(
         Promises,
-        (bool, deterministic),       // equal verbs and rows give equal bits (invariance.hpp)
-        (bool, batchInvariant),      // an answer depends on the rows of its sequence alone
+        (bool, deterministic),       // equal verbs and rows give equal bits, on any storage and
+                                     // after other tokens were taken back (invariance.hpp)
+        (bool, batchInvariant),      // so do other ways to the same rows: chunks and single
+                                     // tokens, prefill and attend, forks, other sequences
         (Addressing, addressing),    //
         (MaskedSlots, maskedSlots),  //
         (std::vector<std::size_t>, thresholds));  // lengths from which on another path answers (a

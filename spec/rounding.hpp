@@ -6,14 +6,13 @@
 //
 //     R1   fl(a op b) = (a op b)(1 + d) + e, |d| <= u, |e| <= eta     Higham 2002, section 2.2
 //     R3   sums of n terms in blocks of B: no term meets more than h = B + n/B additions
-//     R3b  K exact products and the accumulator, aligned to the largest of them and truncated to F
-//          fraction bits: n/K operations for a dot product
+//     R3b  K exact products and the accumulator, aligned, truncated to F fraction bits, n/K times
 //
-// Toward zero, u = 2^(1-p). R3: blocks that are added one after the other, or B lanes that are
-// added up at the end; each merge of parts adds one. R3b is the model of Fasi et al.,
-// doi 10.7717/peerj-cs.330: K + 1 truncated addends and a sum that is truncated to F fraction bits
-// and to p significant ones. Visible keys may begin and end within a block, and sinks stand in
-// another, so two blocks more are met than there are; components of a head do not.
+// Toward zero, u = 2^(1-p). R3: blocks that are added one after the other, sums of keys only where
+// they are apart, or B lanes added up at the end; each merge of parts adds one. R3b is the model of
+// Fasi et al., doi 10.7717/peerj-cs.330: K + 1 truncated addends, a sum truncated to F fraction
+// bits and to p significant ones. Visible keys begin and end within blocks, sinks stand in another,
+// so two blocks more are met than there are; components of a head do not.
 //
 // Not said here: sums (summation.hpp), the set of values an engine may hold (enclosure.hpp).
 #pragma once
@@ -40,9 +39,7 @@ inline constexpr double ownUnit = powerOfTwo(-53);
 inline constexpr double slack = powerOfTwo(-29);
 
 /// The exponents of the lowest and the highest set bit of a finite x other than 0.
-struct Bits {
-    int lowest, highest;
-};
+struct Bits { int lowest, highest; };
 constexpr Bits bitsOf(double x) {
     auto const word = std::bit_cast<std::uint64_t>(x);
     auto const field = static_cast<int>(word >> 52 & 0x7FF);
@@ -75,11 +72,11 @@ class Rounding {
     }
     /// Sums of weights.
     static constexpr Rounding ofWeights(Numerics const& n) {
-        return Rounding(n.compute, n).inBlocks(n.keyBlock, n.parts).byTensorCore(n);
+        return Rounding(n.compute, n).overKeys(n).byTensorCore(n);
     }
     /// Sums of weighted values.
     static constexpr Rounding ofValues(Numerics const& n) {
-        return Rounding(n.accumulate, n).inBlocks(n.keyBlock, n.parts).byTensorCore(n);
+        return Rounding(n.accumulate, n).overKeys(n).byTensorCore(n);
     }
 
     int bits;                ///< p
@@ -126,13 +123,16 @@ class Rounding {
     /// Rounded up; counts are below 2^53.
     static constexpr double whole(double x) {
         auto const below = static_cast<double>(static_cast<std::uint64_t>(x));
-        return below < x ? below + 1 : below;
+        return below + (below < x ? 1 : 0);
     }
     constexpr Rounding inBlocks(unsigned size, unsigned merged) const {
         Rounding r = *this;
-        r.block = size;
-        r.parts = merged;
+        r.block = size, r.parts = merged;
         return r;
+    }
+    // Operations of tensor cores are counted block by block, wherever their sums go.
+    constexpr Rounding overKeys(Numerics const& n) const {
+        return inBlocks(n.blockSum == BlockSum::apart || n.fmaTerms > 0 ? n.keyBlock : 0, n.parts);
     }
     constexpr Rounding byTensorCore(Numerics const& n) const {
         if (n.fmaTerms == 0) return *this;

@@ -5,7 +5,8 @@
 //
 //     R13  sums are as in softmax_bound.hpp, of terms that are rounded by their product and by one
 //          multiplication for each rescale
-//     R3   the keys of a block are known, and so is what is added to them later (summation.hpp)
+//     R3   the keys of a block are known, and so is what is added to them later (summation.hpp):
+//          one sum for each later block, or its keys if they are added in place
 //     R15  the division comes last, so it errs relative to the mean
 //
 // Where it is not declared which weights are added, the mean lies in the hull of both answers.
@@ -45,6 +46,8 @@ class SoftmaxReplay {
     using Deviation = SoftmaxDeviation;
 
     std::vector<Ball> means(ValueRows const& values, bool isRounded) const {
+        for (auto const& stretch : schedule_.stretches)
+            if (!std::isfinite(stretch.shift)) return std::vector(values.width, Ball{0, HUGE_VAL});
         Deviation const d(schedule_, isRounded);
         auto const columns = d.columns(values);
         double const error = denominatorError(d);
@@ -69,7 +72,10 @@ class SoftmaxReplay {
                 rounding += sizes.back() * r.gamma(own + stepsOf(j));
             }
             std::sort(sizes.begin(), sizes.end(), std::greater<>());
-            double const later = double((n - 1) / block - begin / block + (begin > 0 ? 1 : 0));
+            bool const isApart = numerics_.blockSum == BlockSum::apart;
+            std::size_t const after = n - std::min(n, begin + block);
+            double const later = double((isApart ? (after + block - 1) / block : after) +
+                                        (begin > 0 ? 1 : 0));
             for (std::size_t i = 0; i < sizes.size(); ++i)
                 ordered += sizes[i] * r.gamma(own + stepsOf(begin) + later +
                                               chained(sizes.size(), i));

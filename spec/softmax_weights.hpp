@@ -76,7 +76,6 @@ class SoftmaxWeights {
     }
 
    private:
-
     void findWinners(Rounding const& r, Numerics const& n, SoftmaxForm const& form) {
         for (auto const& row : rows) {
             top_ = std::max(top_, row.score.center);

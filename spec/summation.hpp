@@ -20,7 +20,7 @@
 // with n leaves has at most n - k + 1 of them, and no more than the n - k + 1 largest terms: so no
 // tree is worse than a chain that begins with the two largest. Blocks of B that are added one after
 // the other, or B lanes at the end, are two levels: a term of block k meets the additions inside of
-// it, its own to those before, and the n/B - k later ones.
+// it, its own to those before, and the n/B - k later ones; and those of a tail that fills no block.
 //
 // Not said here: how weights come about (softmax_weights.hpp).
 #pragma once
@@ -103,23 +103,28 @@ inline double sortedError(Rounding const& r, std::vector<double>& magnitudes, do
     for (double const x : magnitudes) {
         while (terms[height] == 0) --height;
         --terms[height];
-        error += r.gamma(double(height)) * x;
+        error += r.gamma(double(height + n % block)) * x;
     }
     return error * (1 + r.gamma(2 * (double(n) + before)));
 }
 
-/// The same for terms that can be asked again, magnitude(i) = |x_i|. The blocks of a dot product
-/// begin with its first term, so R3 counts further.
+/// The same for n terms that can be asked again, magnitude(i) = |x_i|, all of which were added to
+/// x. The blocks of a dot product begin with its first term, so R3 counts further.
 template <class Magnitude>
-double sumError(Rounding const& r, std::size_t n, Magnitude magnitude, double before) {
-    Terms x;
-    for (std::size_t i = 0; i < n; ++i) x.add(magnitude(i));
-    for (std::size_t i = 0; i < n; ++i) x.capped += std::min(magnitude(i), r.unit * x.total);
+double sumError(Rounding const& r, Terms x, std::size_t n, Magnitude magnitude, double before) {
+    double const cap = r.unit * x.total;
+    for (std::size_t i = 0; i < n; ++i) x.capped += std::min(magnitude(i), cap);
     double const error = sumError(r, x, before);
     if (!r.isDot || r.block == 0 || r.terms > 0) return error;
     std::vector<double> magnitudes;
     for (std::size_t i = 0; i < n; ++i) magnitudes.push_back(magnitude(i));
     return std::min(error, sortedError(r, magnitudes, before));
+}
+template <class Magnitude>
+double sumError(Rounding const& r, std::size_t n, Magnitude magnitude, double before) {
+    Terms x;
+    for (std::size_t i = 0; i < n; ++i) x.add(magnitude(i));
+    return sumError(r, x, n, magnitude, before);
 }
 
 }  // namespace kv

@@ -20,6 +20,7 @@ inline constexpr std::size_t width = 128, block = 64, lanes = 8;
 /// Blocks, one multiplication by the scale, and an exponential that is measured.
 inline void knowsItself(Numerics& n) {
     n.keyBlock = block, n.dotBlock = lanes;
+    n.blockSum = BlockSum::apart;
     n.scoreRoundings = 1;
     n.expUlps = 2;
 }

@@ -202,7 +202,7 @@ Violation violation() {
 }
 
 LawResult law(std::string name, Outcome outcome, std::string why, std::size_t inputs) {
-    return {std::move(name), "rows stay & <stay>", outcome, std::move(why), inputs, {}, {}};
+    return {std::move(name), "rows stay & <stay>", outcome, std::move(why), inputs, 0, {}, {}};
 }
 
 CheckRun heldRun() {

@@ -89,6 +89,7 @@ inline Numerics replayed(Numerics n, unsigned block, WeightSum sum, void (*chang
     n.keyOrder = KeyOrder::ascending;
     n.keyBlock = block;
     n.weightSum = sum;
+    n.blockSum = sum == WeightSum::unrounded ? BlockSum::inPlace : BlockSum::apart;
     change(n);
     return n;
 }
@@ -135,9 +136,12 @@ inline std::vector<Semantics> replayedSemantics() {
          replayed(byTensorCores(wide, 8, 23), 16, rounded, nothing)}};
     return all;
 }
+inline void inBlocks(Numerics& n) {
+    n.dotBlock = 8, n.keyBlock = 16, n.blockSum = BlockSum::apart;
+}
 inline std::vector<Semantics> const& everySemantics() {
     using namespace precisions;
-    auto const blocks = [](Numerics& n) { n.dotBlock = 8, n.keyBlock = 16; };
+    auto const blocks = inBlocks;
     auto const toZero = [](Numerics& n) { n.rounding = OperationRounding::towardZero; };
     auto const parts = [](Numerics& n) { n.keyBlock = 4, n.parts = 3; };
     auto const cubic = [](Numerics& n) { n.expUlps = cubicUlps; };
@@ -472,7 +476,7 @@ class Engine {
         }
         return part;
     }
-    /// One by one; or on their own first, where blocks are declared.
+    /// One by one; or on their own first, where that is declared.
     void addBlock(Part& part, std::vector<std::size_t> const& rows) {
         Floats weights, met;
         for (std::size_t const j : rows) {
@@ -481,7 +485,7 @@ class Engine {
             if (s_.addsRounded) weights.back() = met.back();
         }
         Floats const ones(rows.size(), 1);
-        bool const isOneByOne = n_.keyBlock == 0 && n_.fmaTerms == 0;
+        bool const isOneByOne = n_.blockSum == BlockSum::inPlace && n_.fmaTerms == 0;
         if (n_.fmaTerms > 0) part.total = byTensorCore(f, weights, ones, part.total);
         else if (!isOneByOne) part.total = add(part.total, sumOf(f, weights, ones));
         else

@@ -85,20 +85,43 @@ TEST(Replay, ofALaneHoldsWhatItDrops) {
     EXPECT_LE(e.low(), double(lane));
 }
 
-/// The same for the weighted values of blocks: each block adds what the sum so far drops.
+/// The same for the weighted values of blocks: each block, or each of its keys, adds what the sum
+/// so far drops.
 TEST(Replay, ofASumHoldsWhatLaterBlocksLose) {
-    Numerics n = stages(precisions::bf16, precisions::f32, precisions::f32);
-    n.keyOrder = KeyOrder::ascending;
-    n.keyBlock = 4;
-    n.weightSum = WeightSum::rounded;
-    n.normRoundings = 0;
-    n.scoreRoundings = 0;
-    constexpr std::size_t rows = 128;  // all of weight 1, but for one that makes 127.5 of them
-    Problem p{rows, 1, 1, 1, Floats(1, 1), Floats(rows, 0), Floats(rows, 0), &n};
+    for (BlockSum const sums : {BlockSum::apart, BlockSum::inPlace}) {
+        Numerics n = stages(precisions::bf16, precisions::f32, precisions::f32);
+        n.keyOrder = KeyOrder::ascending;
+        n.keyBlock = 4;
+        n.weightSum = WeightSum::rounded;
+        n.blockSum = sums;
+        n.normRoundings = 0;
+        n.scoreRoundings = 0;
+        constexpr std::size_t rows = 128;  // all of weight 1, but for one that makes 127.5 of them
+        Problem p{rows, 1, 1, 1, Floats(1, 1), Floats(rows, 0), Floats(rows, 0), &n};
+        p.k[rows - 1] = -std::numbers::ln2_v<float>;
+        bool const isApart = sums == BlockSum::apart;
+        for (std::size_t j = 0; j < rows; ++j)
+            p.v[j] = j == 0 ? 1 : j % 4 == 0 || !isApart ? power(-24) : 0;
+        Style const style{.order = Order::forward, .form = Form::perBlock};
+        EXPECT_TRUE(accepts(enclose(p), Engine(p, style).run())) << isApart;
+    }
+}
+
+/// R3 is not owed by an engine that adds each key to all before it, whatever its blocks are.
+TEST(Replay, ofBlocksInPlaceBoundsNoSums) {
+    Numerics n = numericsF32Plain;
+    n.keyBlock = 16;
+    n.normRoundings = n.scoreRoundings = 0;
+    constexpr std::size_t rows = 1024;
+    Problem p{rows, 1, 1, 1, Floats(1, 1), Floats(rows, 0), Floats(rows, power(-24)), &n};
     p.k[rows - 1] = -std::numbers::ln2_v<float>;
-    for (std::size_t j = 0; j < rows; ++j) p.v[j] = j == 0 ? 1 : j % 4 == 0 ? power(-24) : 0;
+    p.v[0] = 1;
     Style const style{.order = Order::forward, .form = Form::perBlock};
     EXPECT_TRUE(accepts(enclose(p), Engine(p, style).run()));
+    n.blockSum = BlockSum::apart;
+    auto const claimed = enclose(p);
+    n.blockSum = BlockSum::inPlace;
+    EXPECT_FALSE(accepts(claimed, Engine(p, style).run()));
 }
 
 }  // namespace

@@ -314,19 +314,25 @@ TEST(TraceFile, frequencies_and_attention_factors_that_do_not_fit) {
     });
 }
 
-TEST(TraceFile, the_fill_reads_back_equal_and_is_poison_where_it_is_missing) {
+TEST(TraceFile, the_fill_reads_back_equal_and_is_the_loudest_where_it_is_missing) {
     CounterexampleFile file = counterexample(Family::painted);
-    std::string const poisoned = writeTrace(file);
-    EXPECT_EQ(poisoned.find("\"fill\""), poisoned.npos);
+    std::string const loud = writeTrace(file);
+    EXPECT_EQ(loud.find("\"fill\""), loud.npos);
     file.fill = properties::Fill::zero;
     std::string const zeroed = writeTrace(file);
     EXPECT_NE(zeroed.find("\"fill\":\"zero\""), zeroed.npos);
     auto const fillOf = [](std::string const& text) {
         return std::get<CounterexampleFile>(parseTrace(text, "t.trace")).fill;
     };
-    EXPECT_EQ(fillOf(poisoned), properties::Fill::poison);
+    EXPECT_EQ(fillOf(loud), properties::Fill::loud);
     EXPECT_EQ(fillOf(zeroed), properties::Fill::zero);
-    EXPECT_EQ(fillOf(changed(zeroed, "\"zero\"", "\"poison\"")), properties::Fill::poison);
+    EXPECT_EQ(complaintOf(changed(zeroed, "\"zero\"", "\"poison\"")),
+              "t.trace:1: fill is poison and declaration.promises.maskedSlots is readAndMasked; "
+              "expected zero or loud");
+    file.declaration.promises = Promises{};
+    file.declaration.promises->maskedSlots = MaskedSlots::neverRead;
+    EXPECT_EQ(fillOf(changed(writeTrace(file), "\"zero\"", "\"poison\"")),
+              properties::Fill::poison);
 }
 
 // Equality of floats does not see the sign of a zero.
@@ -367,7 +373,7 @@ TEST(TraceFile, the_text_is_the_documented_one) {
               R"("fmaTerms":0,"fmaBits":0,"scoreRoundings":6,"expUlps":4,)"
               R"("expFlushExponent":-125,"normRoundings":3,"rotation":"asWritten",)"
               R"("exponent":"fused","merge":"logSumExp","parts":16,"keyOrder":"any",)"
-              R"("weightSum":"any"}},"law":"",)"
+              R"("weightSum":"any","blockSum":"inPlace"}},"law":"",)"
               R"("values":{"family":"oneHot","seed":9}})"
               "\n"
               R"({"verb":"fork","sequence":0,"to":2})"
@@ -1002,6 +1008,27 @@ TEST(Contradiction, names_the_fields) {
               },
               "numerics.keyOrder is ascending and numerics.parts is 16; expected 1, since each "
               "part has a maximum of its own"},
+             {[](Declaration& d) {
+                  d.layers[0].numerics = numericsF32Plain;
+                  d.layers[0].numerics->keyOrder = KeyOrder::ascending;
+                  d.layers[0].numerics->keyBlock = 64;
+                  d.layers[0].window = 2;
+              },
+              "layers[0].window is 2 and its numerics.keyOrder is ascending; expected any: blocks "
+              "are counted from the first key that a query sees, and in a window a kernel may "
+              "count from elsewhere"},
+             {[](Declaration& d) {
+                  d.promises = Promises{};
+                  d.promises->batchInvariant = true;
+              },
+              "promises.batchInvariant is true and promises.deterministic is false; expected both "
+              "to be true, for a run repeats nothing that another batch would"},
+             {[](Declaration& d) {
+                  d.promises = Promises{};
+                  d.promises->thresholds = {1, d.capacity + 1};
+              },
+              "promises.thresholds[1] is 5 and capacity is 4; expected 1 to 4, a length that a "
+              "sequence can have"},
              {[](Declaration& d) { d.numerics.parts = 1; },
               "numerics.merge is logSumExp and numerics.parts is 1; expected at least 2 parts, or "
               "weights"},

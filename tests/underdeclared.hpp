@@ -36,6 +36,7 @@ inline std::vector<Habit> const& everyHabit() {
     auto const inSchedule = [](Numerics& n) {
         n.weights = precisions::bf16;
         n.dotBlock = 8, n.keyBlock = 16;
+        n.blockSum = BlockSum::apart;
         n.keyOrder = KeyOrder::ascending;
         n.weightSum = WeightSum::unrounded;
     };
@@ -53,7 +54,8 @@ inline std::vector<Habit> const& everyHabit() {
          [](Style& s) { s.form = Form::merged; }},
         {"truncation", nothing,
          [](Numerics& n) { n.rounding = OperationRounding::towardZero; }, inOrder},
-        {"no blocks of 512 keys", [](Numerics& n) { n.keyBlock = 512; },
+        {"no blocks of 512 keys",
+         [](Numerics& n) { n.keyBlock = 512, n.blockSum = BlockSum::apart; },
          [](Numerics& n) { n.keyBlock = 0; }, inOrder},
         {"scale 1/sqrt(d + 1)", nothing, nothing, any, true},
         {"blocks of 4, not 16", inSchedule, [](Numerics& n) { n.keyBlock = 4; }, any},

@@ -79,6 +79,55 @@ TEST(Variation, storage_holds_no_more_than_the_declaration_allows) {
     EXPECT_TRUE(checked(touching).isViolated());
 }
 
+/// The verdict on a few verbs of our engine's first standard setup.
+std::optional<Violation> verdictOn(Candidate const& candidate, std::vector<Step> steps) {
+    Coverage coverage;
+    return judge(candidate, {standardSetups(candidate).front(), {{Family::sampled, 1, {}}, steps}},
+                 coverage);
+}
+
+TEST(Variation, a_chunk_of_no_tokens_has_no_bits_to_compare) {
+    EXPECT_FALSE(verdictOn(oracle::ours("contiguous"),
+                           {{.verb = Verb::append, .count = 1}, {.verb = Verb::prefill}}));
+}
+
+/// On storage of zeros it loses a part of what it is asked for.
+class Losing : public oracle::Ours<> {
+   public:
+    enum class Part : std::uint8_t { rows, keys, outputs };
+    Losing(properties::Setup const& setup, Part part)
+        : Ours(setup), part_(part), loses_(setup.fill == Fill::zero) {}
+    Answer observe(SequenceId s, Content& content) override {
+        auto const answer = Ours::observe(s, content);
+        if (!answer || !loses_) return answer;
+        if (part_ == Part::rows) content.layers[0].positions.pop_back();
+        if (part_ == Part::keys) content.layers[0].keys.pop_back();
+        return answer;
+    }
+    Answer prefill(SequenceId s, Tokens const& tokens, Outputs& outputs) override {
+        auto const answer = Ours::prefill(s, tokens, outputs);
+        if (answer && loses_ && part_ == Part::outputs) outputs[0].resize(outputs[0].size() / 2);
+        return answer;
+    }
+
+   private:
+    Part part_;
+    bool loses_;
+};
+
+TEST(Variation, what_is_missing_in_a_second_run_is_noticed) {
+    for (auto const part : {Losing::Part::rows, Losing::Part::keys, Losing::Part::outputs}) {
+        auto const make = [=](auto const& setup) { return std::make_unique<Losing>(setup, part); };
+        Candidate losing{"losing", make, {}, numericsF32Plain, Promises{}};
+        std::vector<Step> const steps{{.verb = Verb::prefill, .count = 2}, {.verb = Verb::observe}};
+        EXPECT_FALSE(verdictOn(losing, steps));
+        losing.promises->deterministic = true;
+        auto const violation = verdictOn(losing, steps);
+        ASSERT_TRUE(violation) << int(part);
+        EXPECT_EQ(violation->law, "repeat_same_bits");
+    }
+}
+
 /// Keys that were turned by an angle have another last bit in sequences of an odd number.
 class Nudging : public oracle::Ours<> {
    public:
