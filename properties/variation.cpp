@@ -157,7 +157,8 @@ class Rerun {
 /// The same calls, after as many tokens as fit were stored in each sequence and taken back.
 std::vector<Line> repeated(std::vector<Call> const& calls, Declaration const& declaration) {
     State state(declaration);
-    ValueSource const leftovers(declaration, {Family::sampled, 1, {}});
+    Values const normals{Family::sampled, 1, {}};
+    ValueSource const leftovers(declaration, normals);
     std::vector<Line> lines;
     for (SequenceId s = 0; s < declaration.sequences; ++s) {
         Step append{.verb = Verb::append, .sequence = s, .count = declaration.capacity};
