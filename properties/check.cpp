@@ -138,13 +138,14 @@ std::optional<std::size_t> casesToConvict(Candidate const& bug, CheckOptions con
 void measureReach(Candidate const& candidate, CheckOptions const& options, CheckReport& report) {
     for (Candidate bug : options.zoo) {
         bug.fixed = candidate.fixed;
-        // A bug computes as it says, whatever the candidate promises.
-        if (bug.fixed) bug.fixed->numerics = bug.numerics;
-        if (bug.fixed)
+        // A bug computes and stores as it says, whatever the candidate promises.
+        if (bug.fixed) {
+            bug.fixed->numerics = bug.numerics;
             for (auto& layer : bug.fixed->layers) {
                 layer.keyFormat = layer.valueFormat = {};
                 layer.numerics.reset();
             }
+        }
         report.reach.push_back({bug.name, casesToConvict(bug, options)});
         if (!report.reach.back().cases)
             report.blindSpots.push_back(bug.name + " would not have been noticed");

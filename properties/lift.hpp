@@ -20,6 +20,7 @@
 #include "spec/enclosure.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
@@ -140,6 +141,15 @@ Heads<S, Dyn, Dyn> lift(std::span<float const> row, RowShape shape, Numerics con
 }
 template <class S = Enclosure>
 Heads<S, Dyn, Dyn> lift(std::span<float const>, RowShape, Numerics const&&) = delete;
+
+/// The way back: a number for each scalar of a row.
+template <class S, class Number = std::identity>
+std::vector<float> flat(Heads<S, Dyn, Dyn> const& heads, Number number = {}) {
+    std::vector<float> row;
+    for (std::size_t h = 0; h < heads.size(); ++h)
+        for (std::size_t d = 0; d < heads[h].size(); ++d) row.push_back(number(heads[h][d]));
+    return row;
+}
 
 /// Row `index` of many, [rows][heads][dim].
 inline std::span<float const> rowAt(std::span<float const> rows, RowShape shape,

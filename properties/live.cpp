@@ -30,9 +30,6 @@ Tokens LiveSubject::tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& r
     ValueSource const filler(*declaration_, filler_);
     Tokens tokens{.count = rows.size(), .layers = {}};
     tokens.layers.resize(declaration_->layers.size());
-    auto const put = [](std::vector<float>& all, std::vector<float> const& more) {
-        all.insert(all.end(), more.begin(), more.end());
-    };
     for (std::size_t i = 0; i < rows.size(); ++i)
         for (std::size_t l = 0; l < tokens.layers.size(); ++l) {
             auto& to = tokens.layers[l];

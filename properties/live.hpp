@@ -61,13 +61,6 @@ using StoringLayer = Layer<Enclosure, Dyn, Dyn, Dyn, Dyn, Window<Dyn, Dyn>, Stor
 using FloatToken = Token<Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>>;
 using ExactToken = Token<LiftedHeads, LiftedHeads, LiftedHeads>;
 
-inline std::vector<float> flat(Heads<float, Dyn, Dyn> const& heads) {
-    std::vector<float> row;
-    for (std::size_t h = 0; h < heads.size(); ++h)
-        for (std::size_t d = 0; d < heads[h].size(); ++d) row.push_back(heads[h][d]);
-    return row;
-}
-
 class LiveWorld {
    public:
     using Exact = Enclosure;
@@ -85,10 +78,10 @@ class LiveWorld {
     Position distance() const { return 2; }
     StoringLayer const& layer() const { return layer_; }
     FloatToken token(std::size_t i) const { return row(i, i); }
-    FloatToken other(std::size_t i) const { return row(i, i + capacity() + 1); }
+    FloatToken other(std::size_t i) const { return row(i, otherSerial(i)); }
     /// Throw NoStoredRow where the declared format gives the token no row.
-    ExactToken exact(std::size_t i) const { return exactOf(i, token(i)); }
-    ExactToken exactOther(std::size_t i) const { return exactOf(i + capacity() + 1, other(i)); }
+    ExactToken exact(std::size_t i) const { return exactOf(i, i); }
+    ExactToken exactOther(std::size_t i) const { return exactOf(i, otherSerial(i)); }
     ExactToken stored(std::size_t i) const {
         auto t = exact(i);
         t.key = storedKey(layer_.position, t.key, Position(i));
@@ -134,11 +127,13 @@ class LiveWorld {
                 .position = {plain.position, convertsTurned(declared()) ? &keys_ : nullptr,
                              leavesTurnsOpen(declared(), numerics())}};
     }
-    /// A claim asks for the same tokens many times, and to convert one takes its time.
-    ExactToken exactOf(std::size_t serial, FloatToken const& t) const {
+    /// Another token that could stand at the same place.
+    std::size_t otherSerial(std::size_t i) const { return i + capacity() + 1; }
+    /// A claim asks for the same tokens many times, and to make and convert one takes its time.
+    ExactToken exactOf(std::size_t position, std::size_t serial) const {
         auto const known = exact_.find(serial);
         if (known != exact_.end()) return known->second;
-        return exact_.emplace(serial, lifted(t)).first->second;
+        return exact_.emplace(serial, lifted(row(position, serial))).first->second;
     }
     ExactToken lifted(FloatToken const& t) const {
         auto const lift = [&](Heads<float, Dyn, Dyn> const& heads) {

@@ -2,14 +2,6 @@
 
 namespace kv::properties {
 
-namespace {
-
-void put(std::vector<float>& to, std::vector<float> const& from) {
-    to.insert(to.end(), from.begin(), from.end());
-}
-
-}  // namespace
-
 Tokens tokensFor(Step const& step, Declaration const& declaration, State const& state,
                  ValueSource const& source) {
     bool const stores = step.verb == Verb::append || step.verb == Verb::prefill;

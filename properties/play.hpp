@@ -21,6 +21,11 @@ inline bool haveSameBits(float a, float b) {
            (std::isnan(a) && std::isnan(b));
 }
 
+/// Puts numbers behind those that are there.
+inline void put(std::vector<float>& to, std::vector<float> const& from) {
+    to.insert(to.end(), from.begin(), from.end());
+}
+
 /// One call that was accepted, and what came of it.
 struct Call {
     std::size_t index;  ///< of the step

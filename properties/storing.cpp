@@ -8,12 +8,6 @@ namespace kv::properties {
 
 namespace {
 
-std::vector<float> numbersOf(LiftedHeads const& heads, auto number) {
-    std::vector<float> row;
-    for (std::size_t h = 0; h < heads.size(); ++h)
-        for (std::size_t d = 0; d < heads[h].size(); ++d) row.push_back(number(heads[h][d]));
-    return row;
-}
 bool isExact(LiftedHeads const& heads) {
     for (std::size_t h = 0; h < heads.size(); ++h)
         for (std::size_t d = 0; d < heads[h].size(); ++d)
@@ -24,37 +18,32 @@ bool areFinite(std::vector<float> const& row) {
     return std::ranges::all_of(row, [](float x) { return std::isfinite(x); });
 }
 
-HeldRow undefinedRow(HeldRow row) {
-    row.isUndefined = true;
-    return row;
-}
-
 }  // namespace
 
 HeldRow Storage::held(LiftedHeads const& row, bool isOpen) const {
-    auto const centers =
-        numbersOf(row, [](Enclosure const& e) { return static_cast<float>(e.center); });
-    HeldRow const asGiven{.read = centers, .exact = row, .isOpen = isOpen};
+    HeldRow asGiven{.read = flat(row, [](auto const& e) { return static_cast<float>(e.center); }),
+                    .exact = row, .isOpen = isOpen};
     if (!isConverted(*format_)) return asGiven;
     auto const to = [&](std::vector<float> const& numbers) {
         return stored(*format_, shape_.heads, numbers, numerics_->subnormals);
     };
     if (!isOpen || isExact(row)) {
-        auto token = to(centers);
-        if (!token) return undefinedRow(asGiven);
-        HeldRow held{.read = std::move(token->read), .exact = {}, .isOpen = isOpen};
-        held.exact = lift(held.read, shape_, *numerics_);
-        held.isFinite = areFinite(held.read);
-        // Of an open row the sign of a zero may be another one.
-        if (!isOpen) held.codes = std::move(token->stored);
-        return held;
+        if (auto token = to(asGiven.read)) {
+            HeldRow held{.read = std::move(token->read), .exact = {}, .isOpen = isOpen};
+            held.exact = lift(held.read, shape_, *numerics_);
+            held.isFinite = areFinite(held.read);
+            // Of an open row the sign of a zero may be another one.
+            if (!isOpen) held.codes = std::move(token->stored);
+            return held;
+        }
+    } else if (isMonotone(codecOf(format_->codec)) && areFinite(asGiven.read)) {
+        auto const low = to(flat(row, [](auto const& e) { return nearestFloat(e.low()); }));
+        auto const high = to(flat(row, [](auto const& e) { return nearestFloat(e.high()); }));
+        if (low && high && areFinite(low->read) && areFinite(high->read))
+            return between(low->read, high->read);
     }
-    bool const isBounded = isMonotone(codecOf(format_->codec)) && areFinite(centers);
-    if (!isBounded) return undefinedRow(asGiven);
-    auto const low = to(numbersOf(row, [](Enclosure const& e) { return nearestFloat(e.low()); }));
-    auto const high = to(numbersOf(row, [](Enclosure const& e) { return nearestFloat(e.high()); }));
-    bool const isThere = low && high && areFinite(low->read) && areFinite(high->read);
-    return isThere ? between(low->read, high->read) : undefinedRow(asGiven);
+    asGiven.isUndefined = true;
+    return asGiven;
 }
 
 /// An open row, each number of which lies between these two.

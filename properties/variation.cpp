@@ -1,5 +1,7 @@
 #include "variation.hpp"
 
+#include "check.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -154,11 +156,21 @@ class Rerun {
     std::optional<Violation> violation_;
 };
 
+/// Tokens that score high and are soon taken back.
+Tokens leftovers(Declaration const& declaration, std::size_t count) {
+    Tokens tokens{.count = count, .layers = {}};
+    for (auto const& layer : declaration.layers) {
+        std::size_t const heads = count * layer.kvHeads;
+        tokens.layers.push_back({std::vector<float>(heads * layer.keyDim, loudNumber),
+                                 std::vector<float>(heads * layer.valueDim, loudNumber),
+                                 {}});
+    }
+    return tokens;
+}
+
 /// The same calls, after as many tokens as fit were stored in each sequence and taken back.
 std::vector<Line> repeated(std::vector<Call> const& calls, Declaration const& declaration) {
     State state(declaration);
-    Values const normals{Family::sampled, 1, {}};
-    ValueSource const leftovers(declaration, normals);
     std::vector<Line> lines;
     for (SequenceId s = 0; s < declaration.sequences; ++s) {
         Step append{.verb = Verb::append, .sequence = s, .count = declaration.capacity};
@@ -167,7 +179,7 @@ std::vector<Line> repeated(std::vector<Call> const& calls, Declaration const& de
             --append.count;
         if (append.count == 0 || !state.offers(Verb::append) || !state.offers(Verb::rollback))
             continue;
-        lines.push_back({append, tokensFor(append, declaration, state, leftovers)});
+        lines.push_back({append, leftovers(declaration, append.count)});
         state.apply(append);
         lines.push_back({rollback, {}});
         state.apply(rollback);
@@ -244,8 +256,8 @@ std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
     return ended;
 }
 
-std::optional<Violation> violationIn(NewEngines const& make, std::vector<Call> const& calls) {
-    Declaration const declaration = make.usual()->declaration();
+std::optional<Violation> violationIn(NewEngines const& make, Declaration const& declaration,
+                                     std::vector<Call> const& calls) {
     Promises const promised = declaration.promised();
     std::optional<Violation> violation;
     if (promised.deterministic)
@@ -265,10 +277,13 @@ std::optional<Violation> violationIn(NewEngines const& make, std::vector<Call> c
 
 std::optional<Violation> judgeAndVary(NewEngines const& make, Trace const& trace,
                                       Coverage& coverage) {
+    auto const engine = make.usual();
+    Promises const promised = engine->declaration().promised();
+    bool const varies = promised.deterministic || promised.batchInvariant;
     std::vector<Call> calls;
-    auto violation = judge(*make.usual(), trace, coverage, &calls);
-    if (violation) return violation;
-    violation = violationIn(make, calls);
+    auto violation = judge(*engine, trace, coverage, varies ? &calls : nullptr);
+    if (violation || !varies) return violation;
+    violation = violationIn(make, engine->declaration(), calls);
     if (violation) violation->trace = trace;
     return violation;
 }

@@ -236,6 +236,10 @@ TEST(Judge, reach_is_what_this_run_could_have_shown) {
          {"slot_reused", "stale_length_after_rollback", "capacity_wraps_silently"})
         EXPECT_FALSE(isBlindTo(bug)) << bug;
     EXPECT_LT(narrow.zooInReach(), options.zoo.size());
+    // Bugs are judged by their own arithmetic, not by one that no engine in f32 keeps.
+    plain.fixed->layers[0].numerics = numericsF32Plain;
+    plain.fixed->layers[0].numerics->output = precisions::bf16;
+    EXPECT_EQ(check(plain, options).zooInReach(), narrow.zooInReach());
     EXPECT_EQ(check(oracle::ours("contiguous"), options).zooInReach(), options.zoo.size());
 }
 

@@ -10,7 +10,7 @@
 //
 // Not said here: codecs behind a rotation, which refuse rows that f32 cannot add exactly.
 #pragma once
-#include "spec/quantize.hpp"
+#include "spec/storage.hpp"
 #include "tests/conforming.hpp"
 
 #include <map>
@@ -24,14 +24,6 @@ struct Storage {
     std::string_view name;
     Codec const* codec;
 };
-inline constexpr Codec const* everyCodec[] = {
-    &codecs::f16,           &codecs::bf16,        &codecs::e4m3,
-    &codecs::e5m2,          &codecs::e4m3fnuz,    &codecs::int8PerToken,
-    &codecs::int8PerTokenHead, &codecs::int8PerChannel, &codecs::q8_0,
-    &codecs::q8_0Avx,       &codecs::q8_0Neon,    &codecs::q4_0,
-    &codecs::mxfp4,         &codecs::mxfp8e4m3,   &codecs::mxfp8e5m2,
-    &codecs::nvfp4,         &codecs::int4ZeroPoint};
-
 inline Format const& formatOf(Precision const& p) {
     return p == precisions::f16 ? formats::f16 : p == precisions::bf16 ? formats::bf16
                                                                         : formats::f32;
@@ -42,9 +34,9 @@ inline bool goesWith(Codec const& codec, Numerics const& n) {
 }
 inline std::vector<Storage> storagesFor(Numerics const& n) {
     std::vector<Storage> these;
-    if (n.compute == precisions::f32) these.push_back({"f32", nullptr});
     for (auto const* codec : everyCodec)
-        if (goesWith(*codec, n)) these.push_back({codec->name, codec});
+        if (goesWith(*codec, n))
+            these.push_back({codec->name, codec == &codecs::f32 ? nullptr : codec});
     return these;
 }
 

@@ -240,6 +240,63 @@ TEST(Storing, compares_codes_and_scales_of_who_shows_them) {
     EXPECT_EQ(scale->where, "sequence 0, layer 0, key row 2, head 1, component 0, scale");
 }
 
+/// On storage of zeros it shows another code.
+class Recoding : public StoringEngine {
+   public:
+    explicit Recoding(properties::Setup const& setup)
+        : StoringEngine(setup, {.wrong = {}, .showsCodes = true}),
+          recodes_(setup.fill == properties::Fill::zero) {}
+    Answer observe(SequenceId s, Content& content) override {
+        auto const answer = StoringEngine::observe(s, content);
+        if (answer && recodes_) ++content.layers[0].keyCodes.codes.back();
+        return answer;
+    }
+
+   private:
+    bool recodes_;
+};
+
+TEST(Storing, codes_of_a_second_run_are_the_same_where_that_is_promised) {
+    auto engine = storing({format(StoredAs::q8_0)});
+    engine.make = [](properties::Setup const& setup) { return std::make_unique<Recoding>(setup); };
+    engine.promises = Promises{};
+    Trace const trace{{Family::sampled, 3, {}},
+                      {{.verb = Verb::append, .count = 2}, {.verb = Verb::observe}}};
+    Coverage coverage;
+    EXPECT_FALSE(judge(engine, {setupsFor(engine).front(), trace}, coverage));
+    engine.promises->deterministic = true;
+    auto const violation = judge(engine, {setupsFor(engine).front(), trace}, coverage);
+    ASSERT_TRUE(violation);
+    EXPECT_EQ(violation->law, "repeat_same_bits");
+}
+
+// A computed scale and an open turn fix no code: a law over such keys decides nothing.
+TEST(Storing, a_law_over_rows_without_codes_is_undefined) {
+    auto const engine = storing({format(StoredAs::q8_0)});
+    auto setup = setupsFor(engine).back();
+    setup.declaration.layers.resize(1);
+    setup.declaration.numerics.rotation = RotationRounding::contracted;
+    ASSERT_GT(setup.declaration.layers[0].rotaryDim, 0u);
+    auto const key = conformance([&] { return engine.make(setup); }, "appendKV_last_key").front();
+    EXPECT_EQ(key.outcome, Outcome::undefined) << key.inputs << " " << key.undefinedInputs;
+    EXPECT_EQ(key.why, "the declared format has no finite codes for these rows");
+    setup.declaration.layers[0].keyFormat = format(StoredAs::bf16);
+    auto const rounded =
+        conformance([&] { return engine.make(setup); }, "appendKV_last_key").front();
+    EXPECT_EQ(rounded.outcome, Outcome::held) << rounded.why;
+}
+
+TEST(Storing, painted_rows_that_are_rounded_are_a_blind_spot) {
+    auto engine = storing({format(StoredAs::bf16)});
+    engine.fixed = setupsFor(engine).front().declaration;
+    properties::CheckOptions options;
+    options.cases = 1;
+    auto const spots = check(engine, options).blindSpots;
+    EXPECT_NE(std::ranges::find(spots, "layer 0: painted rows are rounded when they are stored, "
+                                       "and may coincide"),
+              spots.end());
+}
+
 // A row that a format does not define is no alarm, whatever stands in its place.
 TEST(Storing, a_row_without_codes_convicts_nobody) {
     auto const setup = setupsFor(storing({format(StoredAs::q8_0)})).front();

@@ -331,8 +331,12 @@ TEST(TraceFile, the_fill_reads_back_equal_and_is_the_loudest_where_it_is_missing
               "expected zero or loud");
     file.declaration.promises = Promises{};
     file.declaration.promises->maskedSlots = MaskedSlots::neverRead;
+    file.declaration.promises->deterministic = true;
+    file.declaration.promises->thresholds = {2, 3};
     EXPECT_EQ(fillOf(changed(writeTrace(file), "\"zero\"", "\"poison\"")),
               properties::Fill::poison);
+    auto const again = parseTrace(writeTrace(file), "t.trace");
+    EXPECT_EQ(std::get<CounterexampleFile>(again).declaration, file.declaration);
 }
 
 // Equality of floats does not see the sign of a zero.
@@ -561,6 +565,8 @@ TEST(TraceFile, headers_that_do_not_fit) {
         {header("\"law\":", "\"" + std::string(1000, 'a') + "\":\"\",\"law\":"),
          "t.trace:1: the line has the unknown key \"" + std::string(60, 'a') +
              "...\"; expected kvspec-trace, kind, declaration, law, values or fill"},
+        {header("\"engine\":\"e\"", "\"engine\":\"e\",\"promises\":{\"deterministic\":1}"),
+         "t.trace:1: declaration.promises.deterministic is 1; expected true or false"},
         {header("\"law\":", "\"fill\":\"ones\",\"law\":"),
          "t.trace:1: fill is \"ones\"; expected poison, zero or loud"},
         {header("\"painted\"", "\"inlined\""),

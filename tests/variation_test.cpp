@@ -54,6 +54,26 @@ TEST(Variation, a_verdict_names_the_verb_and_the_bits) {
     EXPECT_EQ(resultOf(report, "trace_eq_spec").outcome, Outcome::held);
 }
 
+TEST(Variation, a_law_that_broke_is_reported_where_another_was_asked) {
+    CheckOptions options;
+    options.cases = 100;
+    options.law = "trace_eq_spec";
+    auto const& bug = oracle::candidateNamed(oracle::candidates(), "bugs/sum_begins_at_its_block");
+    auto const report = check(bug, options);
+    EXPECT_EQ(report.count(Outcome::violated), 1u);
+    EXPECT_EQ(resultOf(report, "copy_same_bits").outcome, Outcome::violated);
+}
+
+TEST(Variation, rows_that_are_kept_by_their_values_are_a_blind_spot) {
+    auto candidate = oracle::ours("contiguous");
+    candidate.fixed = standardSetups(candidate).front().declaration;
+    candidate.fixed->promises->addressing = Addressing::byValue;
+    auto const report = checked(candidate);
+    EXPECT_NE(std::ranges::find(report.blindSpots, "rows are kept by their values: a probe speaks "
+                                                   "for its own values alone"),
+              report.blindSpots.end());
+}
+
 /// What stands in storage comes into each output, times zero.
 class Touching : public oracle::Ours<> {
    public:
@@ -94,12 +114,15 @@ TEST(Variation, a_chunk_of_no_tokens_has_no_bits_to_compare) {
 /// On storage of zeros it loses a part of what it is asked for.
 class Losing : public oracle::Ours<> {
    public:
-    enum class Part : std::uint8_t { rows, keys, outputs };
+    enum class Part : std::uint8_t { length, next, layers, rows, keys, outputs };
     Losing(properties::Setup const& setup, Part part)
         : Ours(setup), part_(part), loses_(setup.fill == Fill::zero) {}
     Answer observe(SequenceId s, Content& content) override {
         auto const answer = Ours::observe(s, content);
         if (!answer || !loses_) return answer;
+        if (part_ == Part::length) --content.length;
+        if (part_ == Part::next) --content.nextPosition;
+        if (part_ == Part::layers) content.layers.pop_back();
         if (part_ == Part::rows) content.layers[0].positions.pop_back();
         if (part_ == Part::keys) content.layers[0].keys.pop_back();
         return answer;
@@ -116,7 +139,8 @@ class Losing : public oracle::Ours<> {
 };
 
 TEST(Variation, what_is_missing_in_a_second_run_is_noticed) {
-    for (auto const part : {Losing::Part::rows, Losing::Part::keys, Losing::Part::outputs}) {
+    using enum Losing::Part;
+    for (auto const part : {length, next, layers, rows, keys, outputs}) {
         auto const make = [=](auto const& setup) { return std::make_unique<Losing>(setup, part); };
         Candidate losing{"losing", make, {}, numericsF32Plain, Promises{}};
         std::vector<Step> const steps{{.verb = Verb::prefill, .count = 2}, {.verb = Verb::observe}};
