@@ -390,15 +390,6 @@ void addNormal(std::vector<JudgedInput>& all, std::size_t length, Draw& draw) {
     all.push_back({fmt::format("loud queries, length {}", length), false, input});
 }
 
-/// Floats of a row, read as exact numbers.
-struct ExactRow {
-    float const* floats;
-    std::size_t count;
-    Numerics const* numerics;
-    std::size_t size() const { return count; }
-    Enclosure operator[](std::size_t i) const { return {double(floats[i]), 0, 0, numerics}; }
-};
-
 /// kvspec's judge at one length: the inputs, and what each declaration allows on each.
 class Judge {
    public:
@@ -494,16 +485,19 @@ std::vector<Certificate> certify(DecodeInput const& input, Numerics const& numer
     for (std::size_t h = 0; h < input.queryHeads; ++h) {
         std::size_t const g = input.kvHeadOf(h);
         auto const row = [&](float const* floats) {
-            return ExactRow{floats, input.dim, &numerics};
+            return tabulate(Dyn{input.dim}, [&](std::size_t c) {
+                return exactly(double(floats[c]), numerics);
+            });
         };
+        auto const query = row(input.query(h));
+        auto const values = tabulate(
+            Dyn{visible}, [&](std::size_t j) { return row(input.value(g, input.first + j)); });
         auto const output = Reduce<Enclosure>::softmaxMean(
             visible,
             [&](std::size_t j) {
-                return Reduce<Enclosure>::dot(row(input.query(h)),
-                                              row(input.key(g, input.first + j))) *
-                       scale;
+                return Reduce<Enclosure>::dot(query, row(input.key(g, input.first + j))) * scale;
             },
-            [&](std::size_t j) { return row(input.value(g, input.first + j)); });
+            [&](std::size_t j) -> auto const& { return values[j]; });
         for (std::size_t c = 0; c < input.dim; ++c) {
             auto const& e = output[c];
             bool const isOpen = e.isUndefined();

@@ -51,9 +51,11 @@ HeldRow Storage::between(std::vector<float> const& low, std::vector<float> const
     HeldRow held{.read = low, .exact = lift(low, shape_, *numerics_), .isOpen = true};
     for (std::size_t i = 0; i < low.size(); ++i) {
         double const a = double(low[i]), b = double(high[i]), center = (a + b) / 2;
-        auto& e = held.exact[i / shape_.dim][i % shape_.dim];
-        if (a < b) e = detail::around(center, std::max(b - center, center - a), numerics_);
-        held.isUndefined = held.isUndefined || e.isUndefined();
+        auto& row = held.exact[i / shape_.dim];
+        if (a < b)
+            row[i % shape_.dim] =
+                detail::around(center, std::max(b - center, center - a), numerics_);
+        held.isUndefined = held.isUndefined || row[i % shape_.dim].isUndefined();
     }
     return held;
 }

@@ -10,19 +10,14 @@
 // Where the inputs leave no room, the radius is 0 by itself and one float is right.
 //
 // The reductions are answered as a whole. A fold of the operators below would bound one order only.
-// How softmaxMean is bounded stands in softmax_bound.hpp. A score is bounded by
-//
-//     |computed - <q,k>| <= gamma_{c+1} S + R2(S) + eta sum (2 + |q| + |k|),   S = sum |q_i k_i|
-//
-// with c = scoreRoundings, for a scale that is put on q, on k, on both or on the score, for the
-// factor log2(e) and for storing the score (R4, R6: Higham 2002, sections 3.1 and 4.2). Rules R1
-// and R3 are in rounding.hpp, R2 and R5 in summation.hpp, R18 and one operation in interval.hpp.
+// How softmaxMean is bounded stands in softmax_bound.hpp, how a score is in dot_product.hpp. Rules
+// R1 and R3 are in rounding.hpp, R2 and R5 in summation.hpp, R18 and one operation in interval.hpp.
 //
 // R17: where an engine may have met an infinity, the enclosure is undefined; it accepts everything.
 //
 // Not said here: a scale so large that a component of q overflows and the score does not.
 #pragma once
-#include "interval.hpp"
+#include "dot_product.hpp"
 #include "softmax_bound.hpp"
 #include "theorem.hpp"
 
@@ -58,50 +53,12 @@ struct Reduce<Enclosure> {
     /// R4, R5, R6: the part <q,k> of a score. a is the query.
     template <class A, class B>
     static Enclosure dot(A const& a, B const& b) {
-        std::size_t const n = a.size();
-        if (n == 0) return {};
-        auto const* numerics = detail::shared(a[0], b[0]);
-        auto const r = Rounding::ofDots(*numerics);
-        auto const sizeAt = [&](std::size_t i) { return a[i].size() * b[i].size(); };
-        unsigned const c = numerics->scoreRoundings;
-        Narrowing const narrowing(numerics->query, *numerics);
-        Rounding const query(numerics->query, *numerics);
-        Grid grid;
-        Terms terms;
-        double center = 0, spread = 0, factors = 0, narrowed = 0;
-        bool isExact = c == 0, isInfinite = false;
-        for (std::size_t i = 0; i < n; ++i) {
-            double const size = sizeAt(i), term = a[i].center * b[i].center;
-            terms.add(size);
-            if (size == 0) continue;
-            center += term;
-            spread += size - std::abs(term);
-            factors += 2 + a[i].size() + b[i].size();
-            if (narrowing.relative > 0 && !(detail::isPoint(a[i]) && query.holds(a[i].center))) {
-                narrowed += size * narrowing.relative + b[i].size() * narrowing.absolute;
-                isInfinite = isInfinite || query.overflows(a[i].size());
-            }
-            if (!isExact) continue;
-            isExact = detail::isPoint(a[i]) && detail::isPoint(b[i]) &&
-                      std::fma(a[i].center, b[i].center, -term) == 0;
-            grid.add(term);
-        }
-        double const absolute = terms.total, flushed = r.flush * factors;
-        if (isInfinite || r.overflows(absolute)) return {0, HUGE_VAL, 0, numerics};
-        if (absolute == 0 || (isExact && narrowed == 0 && grid.isExact(r)))
-            return {center, 0, 0, numerics};
-        double const own = double(n + 2) * ownUnit * absolute;
-        double const sum = r.gamma(1 + c) * absolute + sumError(r, terms, n, sizeAt, 1 + c);
-        // What a query is off may be added up with the terms that meet most additions.
-        double const added = sum * narrowed / absolute + r.gamma(double(n)) * narrowed;
-        double const all = own + sum + narrowed + added + flushed;
-        auto e = detail::around(center, spread + all, numerics);
-        e.flushed = flushed;
-        return e;
+        return a.size() == 0 ? Enclosure{} : DotProduct(a, b).bound();
     }
 
-    /// R7 to R13, R15. n is at least 1.
+    /// R7 to R13, R15. n is at least 1. Value rows are referred to, not copied.
     template <class Score, class Value>
+        requires std::is_lvalue_reference_v<std::invoke_result_t<Value, std::size_t>>
     static auto softmaxMean(std::size_t n, Score score, Value value) {
         auto const width = value(std::size_t{0}).size();
         std::vector<Ball> scores(n);

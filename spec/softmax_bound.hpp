@@ -95,8 +95,7 @@ class SoftmaxBound {
         auto const terms = x.terms(c);
         double const n = terms.n, sum = terms.total, center = x.center[c];
         double const numerator = x.rounded[c] + sumError(v_, terms, before_);
-        double const hull = std::max(x.most[c] - center, center - x.least[c]);
-        double const range = std::min(hull, x.spread[c] / weights_.lowest) + x.given[c];
+        double const range = std::min(x.hull[c], x.spread[c] / weights_.lowest) + x.given[c];
         double const sums = numerator + (std::abs(center) + range) * denominator_;
         double const divided = (sum + numerator) * division_;
         double const merged = (sum + numerator) * weights_.common;

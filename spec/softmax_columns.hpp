@@ -14,30 +14,42 @@
 
 namespace kv {
 
-/// The values of n scores, [n][width].
+/// The values of n scores, [n][width]. Exact rows are referred to, and must outlive it.
 struct ValueRows {
     std::size_t width;
-    std::vector<double> centers;
-    std::vector<double> radii{};  ///< empty where every value is exact
 
-    ValueRows(std::size_t n, std::size_t w) : width(w), centers(n * w) {}
+    ValueRows(std::size_t n, std::size_t w) : width(w), rows_(n) {}
     /// Row j, of elements that have a center and a radius.
     void set(std::size_t j, auto const& row) {
-        bool isExact = true;
-        for (std::size_t c = 0; c < width; ++c) {
-            centers[j * width + c] = row[c].center;
-            isExact = isExact && row[c].radius == 0;
+        if constexpr (requires { row.numbers(); }) {
+            if (row.isExact()) {
+                rows_[j] = {row.numbers().data(), nullptr};
+                return;
+            }
         }
-        if (isExact && radii.empty()) return;
-        radii.resize(centers.size());
-        for (std::size_t c = 0; c < width; ++c) radii[j * width + c] = row[c].radius;
+        auto& open = open_.emplace_back(2 * width);
+        for (std::size_t c = 0; c < width; ++c) {
+            open[c] = row[c].center;
+            open[width + c] = row[c].radius;
+        }
+        rows_[j] = {open.data(), open.data() + width};
     }
-    Ball at(std::size_t row, std::size_t component) const {
-        std::size_t const i = row * width + component;
-        return {centers[i], radii.empty() ? 0 : radii[i]};
+    struct Row {
+        double const *center, *radius;  ///< no radius where each value is exact
+        bool isExact(std::size_t c) const { return radius == nullptr || radius[c] == 0; }
+    };
+    Row const& row(std::size_t j) const { return rows_[j]; }
+    Ball at(std::size_t j, std::size_t component) const {
+        auto const& row = rows_[j];
+        return {row.center[component], row.radius == nullptr ? 0 : row.radius[component]};
     }
+
+   private:
+    std::vector<Row> rows_;
+    std::vector<std::vector<double>> open_;  // centers, then radii
 };
 
+/// One loop for each few sums: compilers then walk neighbors side by side.
 class SoftmaxColumns {
    public:
     /// Of the row at index i of weights.rows.
@@ -46,71 +58,88 @@ class SoftmaxColumns {
         double growth;  ///< R13, R14: what rounds one of its terms, relative
         bool isOne;     ///< its weight is exactly 1, and the sum of all is exact
     };
+    using Sums = std::vector<double>;  ///< one for each component
 
     /// `total` scores, of which weights.rows may weigh more than 0; v rounds weighted values.
     SoftmaxColumns(ValueRows const& values, std::size_t total, SoftmaxWeights const& weights,
                    std::vector<RowFactors> const& factors, Rounding const& v)
-        : magnitude(values.width), center(values.width), spread(values.width),
-          least(values.width, HUGE_VAL), most(values.width, -HUGE_VAL), given(values.width),
-          rounded(values.width), sums(values.width), count(values.width), capped(values.width),
-          total_(double(total)), exact_(values.radii.empty() ? values.width : 0) {
-        for (std::size_t j = 0; j < total; ++j) addMagnitudes(rowOf(values, j));
+        : magnitude(values.width), center(values.width), spread(values.width), hull(values.width),
+          given(values.width), rounded(values.width), sums(values.width), capped(values.width),
+          width_(values.width), total_(double(total)), count_(double(factors.size())) {
         double whole = 0;
-        for (std::size_t i = 0; i < factors.size(); ++i) {
-            addRow(rowOf(values, weights.rows[i].index), weights.rows[i], factors[i], v);
-            whole += weights.rows[i].weight;
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < factors.size(); ++i, ++next) {
+            auto const& box = weights.rows[i];
+            for (; next < box.index; ++next) addMagnitude(sized(values.row(next)));
+            addRow(values.row(next), sized(values.row(next)), box.weight, factors[i], v);
+            whole += box.weight;
         }
+        for (; next < total; ++next) addMagnitude(sized(values.row(next)));
         for (auto& x : center) x /= whole;
-        for (std::size_t i = 0; i < factors.size(); ++i)
-            addSpread(rowOf(values, weights.rows[i].index), weights.rows[i].spread,
-                      factors[i].share, v.unit);
+        for (std::size_t i = 0; i < factors.size(); ++i) {
+            auto const& row = values.row(weights.rows[i].index);
+            addSpread(row.center, weights.rows[i].spread);
+            addCapped(sized(row), factors[i].share, v.unit);
+        }
     }
 
-    std::vector<double> magnitude, center, spread;  ///< spread: in units of the denominator
-    std::vector<double> least, most, given;         ///< of the values; the largest radius of one
-    std::vector<double> rounded, sums, count, capped;
+    Sums magnitude, center, spread;  ///< spread: in units of the denominator
+    Sums hull, given;                ///< the largest distance from the center, and radius, of one
+    Sums rounded, sums, capped;
 
     /// R2, R3: what the sum of weighted values is made of.
     Terms terms(std::size_t component) const {
-        return {total_, count[component], sums[component], capped[component]};
+        return {total_, count_, sums[component], capped[component]};
     }
 
    private:
-    struct Row {
-        double const *center, *radius;
-    };
-    Row rowOf(ValueRows const& values, std::size_t j) const {
-        std::size_t const at = j * values.width;
-        return {&values.centers[at], values.radii.empty() ? exact_.data() : &values.radii[at]};
-    }
-    void addMagnitudes(Row const& row) {
-        for (std::size_t c = 0; c < center.size(); ++c)
-            magnitude[c] += std::abs(row.center[c]) + row.radius[c];
-    }
-    void addRow(Row const& row, WeightBox const& box, RowFactors const& by, Rounding const& v) {
-        for (std::size_t c = 0; c < center.size(); ++c) {
-            double const x = row.center[c], term = by.share * (std::abs(x) + row.radius[c]);
-            sums[c] += term;
-            count[c] += term > 0 ? 1 : 0;
-            center[c] += box.weight * x;
-            least[c] = std::min(least[c], x);
-            most[c] = std::max(most[c], x);
+    using Row = ValueRows::Row;
+
+    /// Numbers whose magnitudes are the most that the values of a row may be.
+    double const* sized(Row const& row) {
+        if (row.radius == nullptr) return row.center;
+        for (std::size_t c = 0; c < width_; ++c) {
+            sizes_[c] = std::abs(row.center[c]) + row.radius[c];
             given[c] = std::max(given[c], row.radius[c]);
+        }
+        return sizes_.data();
+    }
+    void addMagnitude(double const* sized) {
+        for (std::size_t c = 0; c < width_; ++c) magnitude[c] += std::abs(sized[c]);
+    }
+    void addRow(Row const& row, double const* sized, double weight, RowFactors const& by,
+                Rounding const& v) {
+        double const growth = by.share * by.growth;
+        for (std::size_t c = 0; c < width_; ++c) {
+            magnitude[c] += std::abs(sized[c]);
+            sums[c] += by.share * std::abs(sized[c]);
+        }
+        for (std::size_t c = 0; c < width_; ++c) center[c] += weight * row.center[c];
+        for (std::size_t c = 0; !by.isOne && c < width_; ++c)
+            rounded[c] += growth * std::abs(sized[c]);
+        for (std::size_t c = 0; by.isOne && c < width_; ++c) {
             // One times a value that is held is that value.
-            bool const isKept = by.isOne && row.radius[c] == 0 && v.holds(x);
-            rounded[c] += isKept ? 0 : term * by.growth;
+            bool const isKept = row.isExact(c) && v.holds(row.center[c]);
+            rounded[c] += isKept ? 0 : growth * std::abs(sized[c]);
         }
     }
-    void addSpread(Row const& row, double rowSpread, double share, double unit) {
-        for (std::size_t c = 0; c < center.size(); ++c) {
-            spread[c] += rowSpread * std::abs(row.center[c] - center[c]);
-            capped[c] +=
-                std::min(share * (std::abs(row.center[c]) + row.radius[c]), unit * sums[c]);
+    void addSpread(double const* centers, double rowSpread) {
+        for (std::size_t c = 0; c < width_; ++c) {
+            double const distance = std::abs(centers[c] - center[c]);
+            spread[c] += rowSpread * distance;
+            hull[c] = hull[c] < distance ? distance : hull[c];
+        }
+    }
+    void addCapped(double const* sized, double share, double unit) {
+        for (std::size_t c = 0; c < width_; ++c) {
+            double const term = share * std::abs(sized[c]), cap = unit * sums[c];
+            capped[c] += term < cap ? term : cap;
         }
     }
 
-    double total_;               // scores
-    std::vector<double> exact_;  // radii of a row of exact values
+    std::size_t width_;
+    double total_, count_;       // scores, and those that weigh
+    Sums sizes_ = Sums(width_);  // of a row that is not exact
 };
 
 }  // namespace kv

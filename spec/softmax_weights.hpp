@@ -117,19 +117,20 @@ class SoftmaxWeights {
             double const better = double(uppers.end() - above) - (countsItself ? 1 : 0);
             row.steps = row.wins ? 0 : std::min(better, mostMaxima(n)) + form.moreSteps();
             double const gap = ceiling_ - row.score.low();
-            double const own = (gap + 2) * 2 * ownUnit;  // of the difference and of exp below
+            double const own = (gap + 4) * 2 * ownUnit;  // of the difference and of what follows
             double const exponent = row.score.radius + exponentRoundings * r.unit * gap + own +
                                     row.steps * (r.gamma(2 * n.expUlps) + 3 * r.flush) +
                                     form.exponent(std::max(row.score.size(), size_), row.steps);
-            double const absolute =
-                row.steps > 0 ? row.steps * step * std::exp(ceiling_ - top_) : 0;
+            double const lost = row.steps > 0 ? row.steps * step * std::exp(ceiling_ - top_) : 0;
             double const below = row.score.center - top_;
             row.weight = std::exp(below);
             // A weight that underflows as a double may still reach far, so the second form.
-            row.spread = absolute + (exponent < 1 ? row.weight * std::expm1(exponent)
-                                                  : std::exp(below + exponent));
+            bool const isNear = exponent < 1;
+            double const grown = isNear ? std::expm1(exponent) : 0;
+            row.spread = lost + (isNear ? row.weight * grown : std::exp(below + exponent));
             row.high = row.weight + row.spread;
-            row.low = std::max(0.0, std::exp(below - exponent) - absolute);
+            double const least = isNear ? row.weight / (1 + grown) : std::exp(below - exponent);
+            row.low = std::max(0.0, least - lost);
             lowest += row.low;
             fromScores += row.weight * (2 * row.score.radius - exponent);
             steps = std::max(steps, row.steps);

@@ -25,6 +25,7 @@
 // Not said here: how weights come about (softmax_weights.hpp).
 #pragma once
 #include "ball.hpp"
+#include "lanes.hpp"
 #include "rounding.hpp"
 
 #include <functional>
@@ -113,7 +114,9 @@ inline double sortedError(Rounding const& r, std::vector<double>& magnitudes, do
 template <class Magnitude>
 double sumError(Rounding const& r, Terms x, std::size_t n, Magnitude magnitude, double before) {
     double const cap = r.unit * x.total;
-    for (std::size_t i = 0; i < n; ++i) x.capped += std::min(magnitude(i), cap);
+    x.capped = laneSums<1>(n, [&](std::size_t i) {
+        return std::array{std::min(magnitude(i), cap)};
+    })[0];
     double const error = sumError(r, x, before);
     if (!r.isDot || r.block == 0 || r.terms > 0) return error;
     std::vector<double> magnitudes;

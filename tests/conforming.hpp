@@ -592,21 +592,25 @@ inline Style randomStyle(Random& random, Numerics const& n) {
     return style;
 }
 
-/// The text of attention.hpp for one head, in any scalar. `lift` makes a scalar of a float.
+template <class Lift>
+auto liftedRow(Floats const& x, std::size_t at, std::size_t n, Lift lift) {
+    return tabulate(Dyn{n}, [&](std::size_t i) { return lift(x[at + i]); });
+}
+/// The text of attention.hpp for one head, in any scalar. `lift` makes a scalar of a float;
+/// value(j) is a row of scalars.
+template <class S, class Lift, class Value>
+Seq<S, Dyn> attend(Problem const& p, Lift lift, Value value) {
+    auto const q = liftedRow(p.q, 0, p.d, lift);
+    auto const scores = tabulate(Dyn{p.n}, [&](std::size_t j) {
+        return Reduce<S>::dot(q, liftedRow(p.k, j * p.d, p.d, lift)) * lift(p.scale);
+    });
+    return Reduce<S>::softmaxMean(p.n, [&](std::size_t j) { return scores[j]; }, value);
+}
 template <class S, class Lift>
 Seq<S, Dyn> attend(Problem const& p, Lift lift) {
-    auto const lifted = [&](Floats const& x, std::size_t at, std::size_t n) {
-        return tabulate(Dyn{n}, [&](std::size_t i) { return lift(x[at + i]); });
-    };
-    auto const q = lifted(p.q, 0, p.d);
     auto const values =
-        tabulate(Dyn{p.n}, [&](std::size_t j) { return lifted(p.v, j * p.e, p.e); });
-    auto const scores = tabulate(Dyn{p.n}, [&](std::size_t j) {
-        return Reduce<S>::dot(q, lifted(p.k, j * p.d, p.d)) * lift(p.scale);
-    });
-    return Reduce<S>::softmaxMean(
-        p.n, [&](std::size_t j) { return scores[j]; },
-        [&](std::size_t j) -> auto const& { return values[j]; });
+        tabulate(Dyn{p.n}, [&](std::size_t j) { return liftedRow(p.v, j * p.e, p.e, lift); });
+    return attend<S>(p, lift, [&](std::size_t j) -> auto const& { return values[j]; });
 }
 inline Seq<Enclosure, Dyn> enclose(Problem const& p) {
     return attend<Enclosure>(p, [&](float x) { return exactly(x, *p.numerics); });

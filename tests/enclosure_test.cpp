@@ -62,6 +62,78 @@ TEST(Enclosure, holdsEveryEngineOfEverySemantics) {
     }
 }
 
+/// What is exact is kept as plain numbers, and that changes nothing.
+TEST(Enclosure, ofARowOfNumbersIsThatOfItsElements) {
+    Random random(13);
+    for (auto const family : {Family::normal, Family::exactScores, Family::zeros, Family::outlier})
+        for (int i = 0; i < 50; ++i) {
+            auto p = drawn(random, 1 + below(random, 40), 1 + below(random, 40), 1);
+            strainScores(p, family, random);
+            p.numerics = &formOf(usual, random);
+            std::vector<Enclosure> query, key;
+            auto const lifted = [&](Floats const& x, std::vector<Enclosure>& plain) {
+                for (std::size_t c = 0; c < p.d; ++c) plain.push_back(exactly(x[c], *p.numerics));
+                return tabulate(Dyn{p.d}, [&](std::size_t c) { return plain[c]; });
+            };
+            auto const queryRow = lifted(p.q, query), keyRow = lifted(p.k, key);
+            ASSERT_TRUE(queryRow.isExact() && keyRow.isExact());
+            auto const one = Reduce<Enclosure>::dot(queryRow, keyRow);
+            auto const other = Reduce<Enclosure>::dot(query, key);
+            EXPECT_EQ(one.radius == 0, other.radius == 0);
+            EXPECT_LE(one.low(), other.center);
+            EXPECT_LE(other.center, one.high());
+            EXPECT_LE(other.low(), one.center);
+            EXPECT_LE(one.center, other.high());
+            EXPECT_EQ(one.flushed > 0, other.flushed > 0);
+        }
+}
+
+TEST(Enclosure, ofARowKeepsWhatIsMoreThanANumber) {
+    auto row = Seq<Enclosure, Dyn>::ofSize(Dyn{3});
+    Numerics const other = numericsF32;
+    for (std::size_t i = 0; i < 3; ++i) row[i] = exactly(double(i) + 1, other);
+    EXPECT_TRUE(row.isExact());
+    EXPECT_EQ(row.numbers().back(), 3);
+    EXPECT_EQ(row[2], exactly(3, other));
+    auto const before = row;
+    row[1] = Enclosure{2, 0.5, 0, &other};
+    EXPECT_FALSE(row.isExact());
+    EXPECT_EQ(row[0], exactly(1, other));
+    EXPECT_EQ(row[1].radius, 0.5);
+    EXPECT_FALSE(row == before);
+    row = before;
+    row[0] = exactly(1, numericsF32);
+    EXPECT_FALSE(row.isExact()) << "two kinds of arithmetic in one row";
+    EXPECT_EQ(row[0].numerics, &numericsF32);
+    EXPECT_EQ(row[2].numerics, &other);
+    EXPECT_THROW(row[3], std::out_of_range);
+    EXPECT_THROW(std::as_const(row)[3], std::out_of_range);
+    EXPECT_THROW(before[3], std::out_of_range);
+}
+
+/// A column with an open value is bounded as if its row had been given element by element.
+TEST(Enclosure, ofAMeanNeedsNoExactRow) {
+    Random random(14);
+    for (int i = 0; i < 50; ++i) {
+        auto p = drawn(random, 1 + below(random, 20), 4, 2);
+        p.numerics = &formOf(usual, random);
+        auto const e = enclose(p);
+        // One component more, which is open, leaves the others as they were.
+        std::vector<Seq<Enclosure, Dyn>> values;
+        for (std::size_t j = 0; j < p.n; ++j)
+            values.push_back(tabulate(Dyn{3}, [&](std::size_t c) {
+                return c < 2 ? exactly(p.v[j * 2 + c], *p.numerics)
+                             : Enclosure{0, 1, 0, p.numerics};
+            }));
+        auto const wider = attend<Enclosure>(
+            p, [&](float x) { return exactly(x, *p.numerics); },
+            [&](std::size_t j) -> auto const& { return values[j]; });
+        EXPECT_EQ(wider[0], e[0]);
+        EXPECT_EQ(wider[1], e[1]);
+        EXPECT_GE(wider[2].radius, 1);
+    }
+}
+
 /// Every engine must return this, bit for bit, and the enclosure must know it.
 void expectExactly(Problem const& p, Floats const& wanted, Random& random) {
     auto const e = enclose(p);
@@ -302,9 +374,10 @@ TEST(Enclosure, isUndefinedWhereAnEngineMayOverflow) {
     auto const score = Reduce<Enclosure>::dot(large, large);
     EXPECT_TRUE(score.isUndefined());
     auto const zero = [&](std::size_t) { return one(0); };
-    auto const values = [&](std::size_t j) {
+    auto const rows = tabulate(Dyn{2}, [&](std::size_t j) {
         return tabulate(Dyn{1}, [&](std::size_t) { return one(j == 0 ? powerOfTwo(127) : 1); });
-    };
+    });
+    auto const values = [&](std::size_t j) -> auto const& { return rows[j]; };
     EXPECT_TRUE(Reduce<Enclosure>::softmaxMean(2, zero, values)[0].isUndefined());
     auto const nan = std::numeric_limits<float>::quiet_NaN();
     EXPECT_TRUE((Agreement<float, Enclosure>::holds(nan, score)));

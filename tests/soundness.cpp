@@ -4,10 +4,12 @@
 //        kvspec_soundness --replay SEED         one problem again
 //        kvspec_soundness --underdeclared [K]   engines that keep something to themselves
 //        kvspec_soundness --answers [K]         how many answers each level of a declaration allows
+//        kvspec_soundness --cost                what an interval costs beside a plain reference
 //
 // A run is one engine on one problem, all components of its output at once. Exit 1: an engine that
 // keeps its declaration was convicted; the smallest such problem that was found is printed.
 #include "tests/answers.hpp"
+#include "tests/cost.hpp"
 #include "tests/underdeclared.hpp"
 
 #include <CLI/CLI.hpp>
@@ -242,7 +244,12 @@ int main(int argc, char** argv) {
                    "each (1)")
         ->expected(0, 1)
         ->default_str("1");
+    app.add_flag("--cost")->description("What an interval costs beside a plain reference");
     CLI11_PARSE(app, argc, argv);
+    if (app.count("--cost") > 0) {
+        kv::cost::print(a.seed);
+        return 0;
+    }
     if (app.count("--answers") > 0) {
         kv::answers::print(a.problems == 0 ? 1 : a.problems, a.seed);
         return 0;
