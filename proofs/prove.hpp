@@ -7,6 +7,7 @@
 //
 // The table of shapes that `kvspec laws` prints comes from the very list that is proved here.
 #pragma once
+#include "real.hpp"
 #include "world.hpp"
 
 #include <algorithm>
@@ -63,13 +64,14 @@ constexpr void write(Text& out, Arena const& arena, std::uint32_t id) {
         case Op::cons: return out.put("...");
         default: break;
     }
-    constexpr std::string_view words[] = {"exp(", "max(", "times(", "", "", "turnX(", "turnY("};
+    constexpr std::string_view words[] = {"exp(", "log(", "max(",   "times(",
+                                          "",     "",     "turnX(", "turnY("};
     if (n.op == Op::apply) {
         write(out, n.name);
         return out.put("(...)");
     }
     out.put(words[std::size_t(n.op) - std::size_t(Op::exp)]);
-    if (n.op != Op::exp && n.op != Op::max) {
+    if (n.op != Op::exp && n.op != Op::log && n.op != Op::max) {
         out.put(n.k);
         out.put(',');
     }
@@ -100,11 +102,16 @@ struct Verdict {
     Text left{}, right{};
 };
 
+constexpr Theory theoryOf(Grade grade) {
+    if (grade.isFree()) return Theory::none;
+    return grade.modulo == moduloRotations.modulo ? Theory::rotations : Theory::exponentials;
+}
+
 /// Runs a claim over symbols; `limit` bounds the number of terms.
 template <class ShapeType, Scope S, class Claim>
 constexpr Verdict check(Theorem<S, Claim> const& theorem, ShapeType const& shape, std::size_t limit,
                         auto makeSubject) {
-    Arena arena(limit, theorem.grade.isFree() ? Theory::none : Theory::rotations);
+    Arena arena(limit, theoryOf(theorem.grade));
     World<ShapeType> const world(arena, shape);
     auto subject = makeSubject(world);
     auto const equation = theorem.claim(subject, world);

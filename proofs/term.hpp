@@ -11,7 +11,8 @@
 //     turn(q) turn(p) v = turn(p + q) v,  turn(0) v = v
 //     <turn(p) a, turn(q) b> = <a, turn(q - p) b>
 //
-// Both hold for rotations of the real plane (Su et al., arXiv 2104.09864, section 3.4.3).
+// Both hold for rotations of the real plane (Su et al., arXiv 2104.09864, section 3.4.3). Under
+// Theory::exponentials terms are built as always, and compared as real.hpp says.
 #pragma once
 #include "spec/position.hpp"
 #include "spec/scalar.hpp"
@@ -24,9 +25,9 @@
 namespace kv::proofs {
 
 enum class Op : std::uint8_t {
-    leaf, add, subtract, multiply, divide, exp, max, multiple, apply, cons, turnX, turnY
+    leaf, add, subtract, multiply, divide, exp, log, max, multiple, apply, cons, turnX, turnY
 };
-enum class Theory : std::uint8_t { none, rotations };
+enum class Theory : std::uint8_t { none, rotations, exponentials };
 
 /// What a leaf or a function symbol is called: a letter and up to four small indices.
 struct Name {
@@ -162,6 +163,9 @@ struct Num<proofs::Term> {
     using Term = proofs::Term;
     static constexpr Term exp(Term x) {
         return make(*x.arena, {.op = proofs::Op::exp, .a = x.id});
+    }
+    static constexpr Term log(Term x) {
+        return make(*x.arena, {.op = proofs::Op::log, .a = x.id});
     }
     static constexpr Term max(Term a, Term b) { return binary(proofs::Op::max, a, b); }
     static constexpr Term multiple(Term s, std::int64_t k) {

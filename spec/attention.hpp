@@ -50,10 +50,19 @@ struct Token {
     Query query;
 };
 
+/// The softmax mean of all rows, by the scalar's own reduction.
+template <class S>
+struct AtOnce {
+    constexpr auto operator()(std::size_t n, auto score, auto value) const {
+        return Reduce<S>::softmaxMean(n, score, value);
+    }
+};
+
 /// One query row, all heads, at position `at`.
-template <class L, class R>
+template <class L, class R, class Mean = AtOnce<typename L::Scalar>>
 constexpr typename L::Output attendRows(L const& layer, Position at,
-                                        typename L::Query const& query, R const& rows) {
+                                        typename L::Query const& query, R const& rows,
+                                        Mean mean = {}) {
     using S = typename L::Scalar;
     std::vector<std::size_t> shown;
     for (std::size_t j = 0; j < rows.count; ++j)
@@ -69,7 +78,7 @@ constexpr typename L::Output attendRows(L const& layer, Position at,
             return score + Num<S>::multiple(layer.position.slopes[h],
                                             rows.positionAt(shown[j]) - at);
         });
-        return Reduce<S>::softmaxMean(
+        return mean(
             shown.size(), [&](std::size_t j) { return scores[j]; },
             [&](std::size_t j) -> auto const& { return rows.valueAt(shown[j])[g]; });
     });

@@ -45,15 +45,16 @@ constexpr auto seenKeys(L const& layer, C const& cache) {
 }
 
 /// Attention of one query at the position of row `i`; rows behind it are hidden by the mask.
-template <class L, class C, class Keys>
+template <class L, class C, class Keys, class Mean = AtOnce<typename L::Scalar>>
 constexpr auto attendAt(L const& layer, C const& cache, Keys const& keys, std::size_t i,
-                        typename L::Query const& query) {
+                        typename L::Query const& query, Mean mean = {}) {
     return attendRows(layer, cache.positions[i], query,
                       Rows{cache.length(),
                            [&](std::size_t j) { return cache.positions[j]; },
                            [&](std::size_t j) -> auto const& { return keys[j]; },
                            [&](std::size_t j) -> auto const& { return cache.values[j]; },
-                           [&](Sight const& s) { return layer.mask.sees(s); }});
+                           [&](Sight const& s) { return layer.mask.sees(s); }},
+                      mean);
 }
 
 /// Attention of one query at the newest row.

@@ -24,6 +24,7 @@
 #include "decode.hpp"    // one query through the cache
 #include "prefill.hpp"   // many tokens at once
 #include "layers.hpp"    // the whole model
+#include "merge.hpp"     // a history that was read in parts
 
 // How it is taken back, continued twice, and forgotten.
 #include "rollback.hpp"  // the newest rows

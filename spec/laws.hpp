@@ -53,6 +53,7 @@ inline constexpr auto laws = hana::make_tuple(
     stem("prefill", prefill_any_chunking, prefill_eq_appends),
     stem("decode", decodeWithCache_eq_fullAttention),
     stem("layers", decode_layers_eq_forward),
+    stem("merge", merge_eq_whole),
     stem("invariance", repeat_same_bits, chunk_same_bits, copy_same_bits),
     stem("subject", trace_eq_spec, erase_commutes));
 

@@ -23,12 +23,14 @@
 
 namespace kv {
 
-/// The three functions that operators do not spell. `multiple` is k times s.
+/// The functions that operators do not spell. `multiple` is k times s; `log` is asked for by
+/// merge.hpp alone.
 template <class S>
 struct Num;
 template <std::floating_point S>
 struct Num<S> {
     static S exp(S x) { return std::exp(x); }
+    static S log(S x) { return std::log(x); }
     static constexpr S max(S a, S b) { return a < b ? b : a; }
     static constexpr S multiple(S s, std::int64_t k) { return s * static_cast<S>(k); }
 };

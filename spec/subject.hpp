@@ -19,6 +19,7 @@
 #include "evict.hpp"
 #include "invariance.hpp"
 #include "layers.hpp"
+#include "merge.hpp"
 
 namespace kv {
 
@@ -44,6 +45,9 @@ struct Spec {
     }
     constexpr auto attend(auto const& cache, auto const& query) const {
         return kv::attend(layer, cache, query);
+    }
+    constexpr auto attendInParts(auto const& cache, auto const& query, Parts const& parts) const {
+        return kv::attendInParts(layer, cache, query, parts);
     }
     constexpr auto observe(auto const& cache) const { return cache; }
     constexpr auto rollback(auto cache, auto length) const { return kv::rollback(cache, length); }

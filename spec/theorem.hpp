@@ -42,6 +42,7 @@ struct Grade {
 };
 inline constexpr Grade free{};
 inline constexpr Grade moduloRotations{"rotations compose"};
+inline constexpr Grade moduloExponentials{"exp turns sums into products"};
 
 /// The scope is a type, so that nobody asks an engine what only the spec can answer.
 template <Scope S>

@@ -53,6 +53,10 @@ struct Verbs {
         [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
             return spec.attend(rows, query);
         };
+    Output (*attendInParts)(SymbolSpec const&, Rows const&, Query const&, Parts const&) =
+        [](SymbolSpec const& spec, Rows const& rows, Query const& query, Parts const& parts) {
+            return spec.attendInParts(rows, query, parts);
+        };
     Rows (*observe)(SymbolSpec const&, Rows const&) = [](SymbolSpec const& spec, Rows const& rows) {
         return spec.observe(rows);
     };
@@ -78,7 +82,8 @@ inline int replacedVerbs(Verbs const& v) {
     Verbs const spec;
     return int(v.appendKV != spec.appendKV) + int(v.appendWithin != spec.appendWithin) +
            int(v.takesMisshapen != spec.takesMisshapen) + int(v.prefill != spec.prefill) +
-           int(v.attend != spec.attend) + int(v.observe != spec.observe) +
+           int(v.attend != spec.attend) + int(v.attendInParts != spec.attendInParts) +
+           int(v.observe != spec.observe) +
            int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
            int(v.evict != spec.evict) + int(v.shift != spec.shift) +
            int(v.decodeModel != spec.decodeModel);
@@ -114,6 +119,9 @@ class LiveSpec {
     }
     Output attend(Handle& h, Query const& query) const {
         return verbs_.attend(spec_, *h.rows, query);
+    }
+    Output attendInParts(Handle const& h, Query const& query, Parts const& parts) const {
+        return verbs_.attendInParts(spec_, *h.rows, query, parts);
     }
     Rows observe(Handle& h) const { return verbs_.observe(spec_, *h.rows); }
     Handle rollback(Handle h, Dyn m) const {

@@ -63,6 +63,26 @@ inline Output attendByModulo(SymbolLayer layer, Rows const& rows, Query const& q
     return tabulate(layer.queryHeads, [&](std::size_t h) { return output[place(h)]; });
 }
 
+// Attends in parts of neighbors, and hands what they leave to `join` instead of merging it.
+template <class Join>
+Output attendJoined(SymbolSpec const& spec, Rows const& rows, Query const& query,
+                    Parts const& parts, Join join) {
+    auto const mean = [&](std::size_t n, auto score, auto value) {
+        std::vector<decltype(partialOf<proofs::Term>(n, score, value))> all;
+        for (std::size_t part = 0; part < parts.count; ++part) {
+            std::vector<std::size_t> its;
+            for (std::size_t j = 0; j < n; ++j)
+                if (parts.of(j) == part) its.push_back(j);
+            if (!its.empty())
+                all.push_back(partialOf<proofs::Term>(
+                    its.size(), [&](std::size_t k) { return score(its[k]); },
+                    [&](std::size_t k) -> auto const& { return value(its[k]); }));
+        }
+        return join(all);
+    };
+    return attendAt(spec.layer, rows, seenKeys(spec.layer, rows), lastIndex(rows), query, mean);
+}
+
 // Both blocks of the model; the second one takes what `between` makes of the first one's output.
 template <class Between>
 ModelStep throughBlocks(Model const& model, Caches const& caches, Hidden const& x,
@@ -523,12 +543,49 @@ inline std::vector<Mutant> const modelMutants{
           }}},
 };
 
+inline std::vector<Mutant> const mergeMutants{
+    {"parts are added up without a common maximum",
+     {.attendInParts =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query, Parts const& parts) {
+              return detail::attendJoined(spec, rows, query, parts, [](auto all) {
+                  auto sum = all[0];
+                  for (std::size_t i = 1; i < all.size(); ++i) {
+                      sum.total = sum.total + all[i].total;
+                      for (std::size_t d = 0; d < sum.sum.size(); ++d)
+                          sum.sum[d] = sum.sum[d] + all[i].sum[d];
+                  }
+                  return finish(sum);
+              });
+          }}},
+    {"the mean of the last part is the mean of all",
+     {.attendInParts =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query, Parts const& parts) {
+              return detail::attendJoined(spec, rows, query, parts,
+                                          [](auto const& all) { return finish(all.back()); });
+          }}},
+    {"means are merged by their maxima instead of their log-sum-exps",
+     {.attendInParts =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query, Parts const& parts) {
+              return detail::attendJoined(spec, rows, query, parts, [](auto const& all) {
+                  auto whole = averaged(all[0]);
+                  whole.logSumExp = all[0].top;
+                  for (std::size_t i = 1; i < all.size(); ++i) {
+                      auto part = averaged(all[i]);
+                      part.logSumExp = all[i].top;
+                      whole = merge(whole, part);
+                  }
+                  return finish(whole);
+              });
+          }}},
+};
+
 /// All of them, in the order of the verbs.
 inline std::vector<Mutant> everyMutant() {
     std::vector<Mutant> all;
     for (auto const* group :
          {&appendMutants, &capacityMutants, &prefillMutants, &attendMutants, &observeMutants,
-          &rollbackMutants, &forkMutants, &evictMutants, &shiftMutants, &modelMutants})
+          &rollbackMutants, &forkMutants, &evictMutants, &shiftMutants, &modelMutants,
+          &mergeMutants})
         all.insert(all.end(), group->begin(), group->end());
     return all;
 }

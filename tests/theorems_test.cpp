@@ -204,5 +204,32 @@ TEST(TheoremVerdict, IsPrintedAsText) {
         "appendKV_last_key at row 0, head 0, component 0: cos[1,0] is not cos[0,0]");
 }
 
+// The theory under which the merge is proved grants its laws, and no others.
+TEST(Reals, are_equal_by_the_laws_of_fields_and_of_the_exponential) {
+    using proofs::Term;
+    proofs::Arena arena(1000, proofs::Theory::exponentials);
+    auto const symbol = [&](char letter) { return proofs::leaf(arena, {.letter = letter}); };
+    auto const exp = [](Term x) { return Num<Term>::exp(x); };
+    Term const x = symbol('x'), y = symbol('y'), z = symbol('z'), l = Num<Term>::log(y);
+    auto const areEqual = [](Term a, Term b) { return Agreement<Term, Term>::holds(a, b); };
+    EXPECT_TRUE(areEqual(x + (y + z), (z + x) + y));
+    EXPECT_TRUE(areEqual(x * (y - z), x * y - z * x));
+    EXPECT_TRUE(areEqual(x / y * y, x));
+    EXPECT_TRUE(areEqual(x / y + z / y, (x + z) / y));
+    EXPECT_TRUE(areEqual(exp(x - y) * exp(y - z), exp(x - z)));
+    EXPECT_TRUE(areEqual(exp(x + l - z), exp(x) * y / exp(z)));
+    EXPECT_TRUE(areEqual((x - x) * exp(y), z - z));
+    EXPECT_FALSE(areEqual(x, y));
+    EXPECT_FALSE(areEqual(x - y, y - x));
+    EXPECT_FALSE(areEqual(x / y, x * y));
+    EXPECT_FALSE(areEqual(exp(x * y), exp(x) * exp(y)));
+    EXPECT_FALSE(areEqual(exp(x) + exp(y), exp(x + y)));
+    EXPECT_FALSE(areEqual(exp(x), x));
+    EXPECT_FALSE(areEqual(Num<Term>::max(x, y), Num<Term>::max(y, x))) << "a maximum is a symbol";
+    proofs::Arena plain(1000);
+    Term const a = proofs::leaf(plain, {.letter = 'a'}), b = proofs::leaf(plain, {.letter = 'b'});
+    EXPECT_FALSE(areEqual(a + b, b + a)) << "without a theory nothing is granted";
+}
+
 }  // namespace
 }  // namespace kv::tests

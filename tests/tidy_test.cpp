@@ -318,6 +318,18 @@ TEST(Tidy, stem_rule_names_the_place_that_is_missing) {
     }
 }
 
+TEST(Tidy, stem_rule_demands_no_inputs_of_what_no_engine_owes) {
+    auto tree = smallHouse();
+    tree.erase("properties/fork.hpp");
+    EXPECT_EQ(stemRule(tree).size(), 1u);
+    auto& fork = tree["spec/fork.hpp"];
+    fork.insert(fork.find("};"), ", \"forks are alone\", ofSpec, [](auto&) {}");
+    EXPECT_EQ(listed(stemRule(tree)), "");
+    fork.replace(fork.find("ofSpec"), 6, "ofEngine");
+    fork += "inline constexpr Theorem other{\"other\", ofSpec, [] {}};\n";
+    EXPECT_EQ(stemRule(tree).size(), 1u) << "the scope is another theorem's";
+}
+
 TEST(Tidy, stem_rule_takes_no_comment_for_a_proof) {
     auto tree = smallHouse();
     tree["proofs/fork.cpp"] = "// fork_isolated\n";
