@@ -19,7 +19,10 @@
 #include "mask_one_key_too_wide.hpp"
 #include "position_off_by_one_after_eviction.hpp"
 #include "position_restarts_after_prefill.hpp"
+#include "removal_frees_positions.hpp"
+#include "removal_skips_layers.hpp"
 #include "ring_off_by_one_at_wrap.hpp"
+#include "rollback_counts_rows.hpp"
 #include "rolled_back_row_visible.hpp"
 #include "slot_reused.hpp"
 #include "stale_length_after_rollback.hpp"
@@ -36,7 +39,8 @@ namespace kv::bugs {
 /// One value per bug, in the order of the verbs they break; last, those that only turn bits.
 inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowVisible,
                             MaskOneKeyTooWide, MaskOneKeyTooNarrow, PositionRestartsAfterPrefill,
-                            PositionOffByOneAfterEviction, KvHeadByModulo, ForkAliases,
+                            PositionOffByOneAfterEviction, RemovalFreesPositions,
+                            RemovalSkipsLayers, RollbackCountsRows, KvHeadByModulo, ForkAliases,
                             RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently,
                             SumBeginsWhereTheLastEnded, SumBeginsAtItsBlock,
                             SumBeginsMidwayInChunks>

@@ -4,7 +4,7 @@
 // a fixed place, so nothing is allocated, moved or searched after construction. A verb either does
 // all of its work or refuses and leaves everything as it was.
 //
-//     sequence   rows   begin ............ end        positions   ... .. next - 1 | next
+//     sequence   rows   begin ............ end        positions   ascending       | next
 //                       index 0 .. length - 1                     of the rows       of a new token
 //        |
 //        v block
@@ -52,6 +52,11 @@ struct SequenceState {
     friend bool operator==(SequenceState const&, SequenceState const&) = default;
 };
 
+/// `count` rows of a sequence, from index `first`.
+struct RowsAt {
+    std::size_t first, count;
+};
+
 /// The empty sequence `to` becomes a copy of `from`.
 struct Fork {
     SequenceId from, to;
@@ -63,7 +68,9 @@ class Contiguous {
     /// Takes all storage. Throws std::invalid_argument, with a sentence, for a shape that
     /// contradicts itself.
     explicit Contiguous(Shape const& shape, Options options = {})
-        : capacity_(validated(shape).capacity), sequences_(shape.sequences) {
+        : capacity_(validated(shape).capacity),
+          sequences_(shape.sequences),
+          positions_(shape.sequences * capacity_) {
         layers_.reserve(shape.layers.size());
         for (LayerShape const& layer : shape.layers) {
             layers_.emplace_back(layer, Room{shape.sequences, capacity_, options.fill});
@@ -174,7 +181,8 @@ class Contiguous {
     }
 
     /// Keeps the `length` oldest rows; the next position goes back to that of the first forgotten
-    /// one. Refused: unknown sequence, growing, a ring that has lost what is then visible.
+    /// one, wherever that is. Refused: unknown sequence, growing, a ring that has lost what is then
+    /// visible.
     Status rollback(SequenceId id, std::size_t length) {
         if (Status const ready = readyFor(id); !ready)
             return ready;
@@ -183,13 +191,15 @@ class Contiguous {
             return {Refusal::rollbackGrows};
         std::size_t const kept = sequence.begin + length;
         for (Layer<Decisions> const& layer : layers_)
-            if (!layer.holdsAll(sequence.block, visibleRows(layer, {sequence.begin, kept})))
+            if (!layer.holdsAll(sequence.block, visibleRows(layer, sequence, kept)))
                 return {Refusal::rowsLost};
         for (Layer<Decisions>& layer : layers_)
             layer.rollback(sequence.block, kept);
-        sequence.next -= static_cast<std::int64_t>(sequence.length() - length);
-        sequence.end = sequence.begin +
-                       Decisions::lengthAfterRollback({.rows = sequence.length(), .kept = length});
+        Cut const cut{.rows = sequence.length(), .kept = length};
+        std::int64_t const forgotten =
+            kept < sequence.end ? positionOf(sequence, kept) : sequence.next;
+        sequence.next = Decisions::positionAfterRollback({sequence.next, forgotten, cut});
+        sequence.end = sequence.begin + Decisions::lengthAfterRollback(cut);
         return {};
     }
 
@@ -209,9 +219,12 @@ class Contiguous {
         std::size_t const block =
             Decisions::forkStorage({.parents = parent.block, .own = indexOf(fork.to)});
         assert(block < sequences_.size());
-        if (block != parent.block)
+        if (block != parent.block) {
             for (Layer<Decisions>& layer : layers_)
                 layer.copy(parent.block, block);
+            std::copy_n(positions_.begin() + std::ptrdiff_t(parent.block * capacity_), capacity_,
+                        positions_.begin() + std::ptrdiff_t(block * capacity_));
+        }
         child = parent;
         child.block = block;
         return {};
@@ -230,10 +243,34 @@ class Contiguous {
         for (Layer<Decisions> const& layer : layers_)
             if (layer.pinsSinks())
                 return {Refusal::evictsPinnedSinks};
-        for (Layer<Decisions>& layer : layers_)
-            layer.evict(sequence.block, {sequence.begin, sequence.begin + count});
-        sequence.begin += count;
+        dropOldest(sequence, count);
         sequence.next = Decisions::positionAfterEviction({.next = sequence.next, .count = count});
+        return {};
+    }
+
+    /// Drops these rows; the others keep their positions, which then have a gap. Refused: unknown
+    /// sequence, more than there are, a layer that pins its sinks, a ring that has lost rows and
+    /// had to move others.
+    Status remove(SequenceId id, RowsAt rows) {
+        if (Status const ready = readyFor(id); !ready)
+            return ready;
+        Sequence& sequence = sequenceOf(id);
+        if (rows.first > sequence.length() || rows.count > sequence.length() - rows.first)
+            return {Refusal::removesTooMany};
+        if (rows.count == 0)
+            return {};
+        for (Layer<Decisions> const& layer : layers_) {
+            if (layer.pinsSinks())
+                return {Refusal::removesPinnedSinks};
+            if (rows.first > 0 && layer.hasLost(sequence.block, sequence.rows()))
+                return {Refusal::removesFromRing};
+        }
+        if (rows.first == 0)
+            dropOldest(sequence, rows.count);
+        else
+            closeGap(sequence, rows);
+        sequence.next =
+            Decisions::positionAfterRemoval({.next = sequence.next, .count = rows.count});
         return {};
     }
 
@@ -243,7 +280,9 @@ class Contiguous {
         if (Status const ready = readyFor(id); !ready)
             return ready;
         Sequence& sequence = sequenceOf(id);
-        std::int64_t const oldest = sequence.next - static_cast<std::int64_t>(sequence.length());
+        std::int64_t const oldest = sequence.length() == 0
+                                        ? sequence.next
+                                        : positionOf(sequence, sequence.begin);
         if (delta < -oldest)
             return {Refusal::negativePosition};
         for (Layer<Decisions> const& layer : layers_)
@@ -252,6 +291,8 @@ class Contiguous {
                 return {Refusal::outsideRotaryTable};
         for (Layer<Decisions>& layer : layers_)
             layer.shift(sequence.block, sequence.rows(), delta);
+        for (std::size_t row = sequence.begin; row < sequence.end; ++row)
+            positionOf(sequence, row) += delta;
         sequence.next += delta;
         return {};
     }
@@ -317,11 +358,38 @@ class Contiguous {
     std::size_t queryElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).keyDim; }
     std::size_t outputElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).valueDim; }
 
-    /// The newest of these rows that a query at the last of them may see, sinks aside.
-    static RowRange visibleRows(Layer<Decisions> const& layer, RowRange rows) {
+    std::int64_t& positionOf(Sequence const& sequence, std::size_t row) {
+        return positions_[sequence.block * capacity_ + row % capacity_];
+    }
+
+    /// Of the rows before `end` those that a query at the last of them may see, sinks aside.
+    RowRange visibleRows(Layer<Decisions> const& layer, Sequence const& sequence,
+                         std::size_t end) {
         std::size_t const window = layer.shape().window;
-        std::size_t const seen = window == 0 ? rows.end : std::min(rows.end, window);
-        return {std::max(rows.begin, rows.end - seen), rows.end};
+        if (window == 0 || end == sequence.begin)
+            return {sequence.begin, end};
+        std::int64_t const newest = positionOf(sequence, end - 1);
+        std::size_t first = sequence.begin;
+        while (std::cmp_greater_equal(newest - positionOf(sequence, first), window))
+            ++first;
+        return {first, end};
+    }
+
+    void dropOldest(Sequence& sequence, std::size_t count) {
+        for (Layer<Decisions>& layer : layers_)
+            layer.evict(sequence.block, {sequence.begin, sequence.begin + count});
+        sequence.begin += count;
+    }
+
+    /// Moves the rows behind these down to where they begin.
+    void closeGap(Sequence& sequence, RowsAt rows) {
+        std::size_t const first = sequence.begin + rows.first, last = first + rows.count;
+        LayerRange const targets = Decisions::layersOfRemoval(layers_.size());
+        for (std::size_t l = targets.first; l < targets.last; ++l)
+            layers_[l].remove(sequence.block, sequence.rows(), {first, last});
+        for (std::size_t row = last; row < sequence.end; ++row)
+            positionOf(sequence, row - rows.count) = positionOf(sequence, row);
+        sequence.end -= rows.count;
     }
 
     bool fitsLayer(std::size_t l, Chunk chunk, Rows const& rows, std::size_t outputs) const {
@@ -388,6 +456,8 @@ class Contiguous {
     }
 
     void grow(Sequence& sequence, Chunk chunk) {
+        for (std::size_t i = 0; i < chunk.count; ++i)
+            positionOf(sequence, sequence.end + i) = Decisions::positionOf({sequence.next, i});
         sequence.end += chunk.count;
         sequence.next = Decisions::nextPosition({sequence.next, chunk.count, chunk.purpose});
         sequence.layersDone = 0;
@@ -395,6 +465,7 @@ class Contiguous {
 
     std::size_t capacity_;
     std::vector<Sequence> sequences_;
+    std::vector<std::int64_t> positions_;  // [block][row mod capacity], of rows that rings lost too
     std::vector<Layer<Decisions>> layers_;
     Workspace work_;
 };

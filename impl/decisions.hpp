@@ -70,8 +70,21 @@ struct Cut {
     std::size_t rows, kept;
 };
 
+/// Where does the next token stand after this cut? `forgotten` is the position of the first row
+/// that goes, or `next` where none does.
+struct Retreat {
+    std::int64_t next, forgotten;
+    Cut cut;
+};
+
 /// Where does the next token stand after the `count` oldest rows are gone?
 struct Eviction {
+    std::int64_t next;
+    std::size_t count;
+};
+
+/// Where does the next token stand after `count` rows are gone from the middle?
+struct Removal {
     std::int64_t next;
     std::size_t count;
 };
@@ -126,7 +139,15 @@ struct Standard {
     /// How far attention may still read in a layer after a rollback; what lies behind is refilled.
     static constexpr std::size_t readableAfterRollback(Cut c) { return c.kept; }
 
+    /// Rows behind a gap stand further on than their number says.
+    static constexpr std::int64_t positionAfterRollback(Retreat r) { return r.forgotten; }
+
     static constexpr std::int64_t positionAfterEviction(Eviction e) { return e.next; }
+
+    static constexpr std::int64_t positionAfterRemoval(Removal r) { return r.next; }
+
+    /// In which of all layers the rows behind a removal move down.
+    static constexpr LayerRange layersOfRemoval(std::size_t layers) { return {0, layers}; }
 
     static constexpr std::size_t forkStorage(ForkStorage f) { return f.own; }
 

@@ -132,6 +132,21 @@ class Layer {
         marks_[block].held = std::max(marks_[block].held, dropped.end);
     }
 
+    /// Drops rows first .. last - 1 of these, none of which is lost; those behind them move down.
+    void remove(std::size_t block, RowRange rows, RowRange dropped) {
+        std::size_t const gap = dropped.end - dropped.begin;
+        for (std::size_t row = dropped.end; row < rows.end; ++row)
+            storage_.copyRow(spotOf({block, row}), spotOf({block, row - gap}).slot);
+        refill(block, {rows.end - gap, rows.end});
+        Marks& marks = marks_[block];
+        marks = {.held = std::min(marks.held, rows.end - gap), .readable = rows.end - gap};
+    }
+
+    /// Whether the layer keeps the newest rows only and has overwritten some of these.
+    bool hasLost(std::size_t block, RowRange rows) const {
+        return shape().retained != 0 && !holdsAll(block, rows);
+    }
+
     /// Whether each of these rows may stand `delta` further.
     bool canShift(std::size_t block, RowRange rows, std::int64_t delta) const {
         bool can = true;

@@ -22,47 +22,54 @@ enum class Refusal : std::uint8_t {
     forkOntoRows,
     evictsTooMany,
     evictsPinnedSinks,
+    removesTooMany,
+    removesPinnedSinks,
+    removesFromRing,
     negativePosition,
     layerOutOfOrder,
     stepUnfinished,
 };
 
 /// One sentence per refusal: what was wrong, and what would be right.
+struct Sentence {
+    Refusal refusal;
+    char const* text;
+};
+inline constexpr Sentence everySentence[] = {
+    {Refusal::none, "accepted"},
+    {Refusal::unknownSequence, "unknown sequence; ids are 0 .. sequences - 1"},
+    {Refusal::unknownLayer, "unknown layer; they are numbered 0 .. layers - 1"},
+    {Refusal::wrongShape,
+     "wrong shape; rows are dense [count][head][component], one entry per layer"},
+    {Refusal::full, "full; a sequence holds at most capacity rows"},
+    {Refusal::outsideRotaryTable,
+     "position outside the rotary table; it must be below the table's rows"},
+    {Refusal::emptySequence, "the sequence is empty; attention needs a row"},
+    {Refusal::rollbackGrows, "a rollback does not grow; keep at most length rows"},
+    {Refusal::rowsLost, "a ring has lost rows that this rollback would show; roll back less"},
+    {Refusal::forkOntoItself, "fork onto itself; the copy needs another sequence"},
+    {Refusal::forkOntoRows, "fork onto a sequence with rows; release it first"},
+    {Refusal::evictsTooMany, "evict of more rows than there are; at most length"},
+    {Refusal::evictsPinnedSinks,
+     "evict of a layer with pinned sinks is not supported; release the sequence"},
+    {Refusal::removesTooMany,
+     "removal of rows that are not there; first + count is at most length"},
+    {Refusal::removesPinnedSinks,
+     "removal from a layer with pinned sinks is not supported; release the sequence"},
+    {Refusal::removesFromRing,
+     "a ring that has lost rows cannot move the others; evict the oldest instead"},
+    {Refusal::negativePosition,
+     "a position would become negative; shift by no less than minus the oldest one"},
+    {Refusal::layerOutOfOrder,
+     "layer out of order; a step visits layers 0 .. layers - 1 with one count"},
+    {Refusal::stepUnfinished,
+     "a step has not reached the last layer; finish it or release the sequence"},
+};
+
 constexpr char const* describe(Refusal refusal) {
-    switch (refusal) {
-        case Refusal::none:
-            return "accepted";
-        case Refusal::unknownSequence:
-            return "unknown sequence; ids are 0 .. sequences - 1";
-        case Refusal::unknownLayer:
-            return "unknown layer; they are numbered 0 .. layers - 1";
-        case Refusal::wrongShape:
-            return "wrong shape; rows are dense [count][head][component], one entry per layer";
-        case Refusal::full:
-            return "full; a sequence holds at most capacity rows";
-        case Refusal::outsideRotaryTable:
-            return "position outside the rotary table; it must be below the table's rows";
-        case Refusal::emptySequence:
-            return "the sequence is empty; attention needs a row";
-        case Refusal::rollbackGrows:
-            return "a rollback does not grow; keep at most length rows";
-        case Refusal::rowsLost:
-            return "a ring has lost rows that this rollback would show; roll back less";
-        case Refusal::forkOntoItself:
-            return "fork onto itself; the copy needs another sequence";
-        case Refusal::forkOntoRows:
-            return "fork onto a sequence with rows; release it first";
-        case Refusal::evictsTooMany:
-            return "evict of more rows than there are; at most length";
-        case Refusal::evictsPinnedSinks:
-            return "evict of a layer with pinned sinks is not supported; release the sequence";
-        case Refusal::negativePosition:
-            return "a position would become negative; shift by no less than minus the oldest one";
-        case Refusal::layerOutOfOrder:
-            return "layer out of order; a step visits layers 0 .. layers - 1 with one count";
-        case Refusal::stepUnfinished:
-            return "a step has not reached the last layer; finish it or release the sequence";
-    }
+    for (Sentence const& sentence : everySentence)
+        if (sentence.refusal == refusal)
+            return sentence.text;
     return "unknown refusal";
 }
 

@@ -161,6 +161,16 @@ class Storage {
                 rotate(shape_, turnBy(delta), keyAt(spot, head));
     }
 
+    /// Makes slot `to` a copy of another one of its block.
+    void copyRow(Spot from, std::size_t to) {
+        Spot const target{from.block, to};
+        setPosition(target, position(from));
+        for (std::size_t head = 0; head < shape_.kvHeads; ++head) {
+            std::ranges::copy(keyAt(from, head), keyAt(target, head).begin());
+            std::ranges::copy(valueAt(from, head), valueAt(target, head).begin());
+        }
+    }
+
     /// Makes a slot as if nothing had been stored.
     void refill(Spot spot) {
         for (std::size_t head = 0; head < shape_.kvHeads; ++head) {

@@ -39,6 +39,7 @@ Answer call(AnyEngine& engine, Verb verb, Tokens const& stored, Tokens const& as
         case Verb::rollback: return engine.rollback(0, 0);
         case Verb::fork: return engine.fork(0, 1);
         case Verb::evict: return engine.evict(0, 0);
+        case Verb::remove: return engine.remove(0, {0, 0});
         case Verb::shift: return engine.shift(0, 0);
         case Verb::release: return engine.release(0);
         case Verb::reset: break;

@@ -25,11 +25,20 @@ std::string described(Content const& content) {
                        most.empty() ? "none" : fmt::format("{}", fmt::join(most, " ")));
 }
 
-/// What the same text is for rows at consecutive positions, of which `held` are left.
-std::string specified(std::size_t length, std::int64_t next, std::size_t held) {
-    std::vector<std::int64_t> rows;
-    for (auto p = next - std::int64_t(std::min(held, length)); p < next; ++p)
-        rows.push_back(p);
+using Positions = std::vector<std::int64_t>;
+
+/// Consecutive ones: first .. next - 1.
+Positions positionsFrom(std::int64_t first, std::int64_t next) {
+    Positions all;
+    for (auto p = first; p < next; ++p)
+        all.push_back(p);
+    return all;
+}
+
+/// What the same text is for rows at these positions, of which the last `held` are left.
+std::string specified(Positions rows, std::int64_t next, std::size_t held) {
+    std::size_t const length = rows.size();
+    rows.erase(rows.begin(), rows.end() - std::ptrdiff_t(std::min(held, length)));
     return fmt::format("length {}, next position {}, rows at {}", length, next,
                        rows.empty() ? "none" : fmt::format("{}", fmt::join(rows, " ")));
 }
@@ -45,25 +54,32 @@ std::size_t mostHeld(Content const& content) {
 struct Situation {
     std::string field, how;
     Verb verb;
-    std::size_t length;
+    Positions rows;
     std::int64_t next;
     std::function<properties::Answer(AnyEngine&, Tokens const&)> act;
 };
 
 std::vector<Situation> situations(std::size_t n) {
     auto const next = std::int64_t(n);
+    Positions gap = positionsFrom(1, next);
+    if (!gap.empty())
+        gap.front() = 0;
     std::vector<Situation> all{
-        {"release", "release, behind the same append", Verb::release, 0, 0,
+        {"release", "release, behind the same append", Verb::release, {}, 0,
          [](AnyEngine& e, Tokens const&) { return e.release(0); }},
-        {"reset", "reset, behind the same append", Verb::reset, 0, 0,
+        {"reset", "reset, behind the same append", Verb::reset, {}, 0,
          [](AnyEngine& e, Tokens const&) { return e.reset(); }}};
     if (n < 2)
         return all;
     all.insert(all.begin(),
-               {{"rollback", "rollback to 1, behind the same append", Verb::rollback, 1, 1,
+               {{"rollback", "rollback to 1, behind the same append", Verb::rollback, {0}, 1,
                  [](AnyEngine& e, Tokens const&) { return e.rollback(0, 1); }},
-                {"evict", "evict of 1, behind the same append", Verb::evict, n - 1, next,
-                 [](AnyEngine& e, Tokens const&) { return e.evict(0, 1); }}});
+                {"evict", "evict of 1, behind the same append", Verb::evict,
+                 positionsFrom(1, next), next,
+                 [](AnyEngine& e, Tokens const&) { return e.evict(0, 1); }},
+                {"remove", "remove of row 1, behind the same append", Verb::remove,
+                 gap, next,
+                 [](AnyEngine& e, Tokens const&) { return e.remove(0, {1, 1}); }}});
     return all;
 }
 
@@ -83,7 +99,7 @@ Convention conventionOf(Prober& prober, Situation const& s, std::size_t stored) 
     }
     if (auto const content = prober.content(*engine)) {
         convention.seen = Guess<std::string>::seen(described(*content), s.how);
-        convention.specified = specified(s.length, s.next, mostHeld(*content));
+        convention.specified = specified(s.rows, s.next, mostHeld(*content));
     } else {
         convention.seen.how = refusal(prober);
     }
@@ -112,7 +128,8 @@ Convention storedBy(Prober& prober, Verb verb, std::size_t n) {
     }
     convention.seen = Guess<std::string>::seen(
         described(*content), fmt::format("{} of {} tokens, then observe", name, n));
-    convention.specified = specified(n, std::int64_t(n), mostHeld(*content));
+    auto const next = std::int64_t(n);
+    convention.specified = specified(positionsFrom(0, next), next, mostHeld(*content));
     return convention;
 }
 

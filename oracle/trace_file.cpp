@@ -35,6 +35,7 @@ struct Argument {
 };
 constexpr Argument sequenceArgument{"sequence", &Step::sequence};
 constexpr Argument toArgument{"to", &Step::to};
+constexpr Argument firstArgument{"first", &Step::first};
 constexpr Argument countArgument{"count", &Step::count};
 constexpr Argument lengthArgument{"length", &Step::length};
 constexpr Argument targetArgument{"target", &Step::target};
@@ -46,6 +47,8 @@ std::vector<Argument> argumentsOf(Verb verb) {
         case Verb::append:
         case Verb::evict:
             return {sequenceArgument, countArgument};
+        case Verb::remove:
+            return {sequenceArgument, firstArgument, countArgument};
         case Verb::prefill:
             return {sequenceArgument, countArgument, targetArgument};
         case Verb::attend:

@@ -6,7 +6,7 @@
 //
 // All rows are f32, dense, in the order [token][head][component]. Keys and queries are handed over
 // raw: the engine rotates them by its own table, at the position it gives to the token. A sequence
-// starts empty at position 0; each stored token takes the next position; evicting rows frees none.
+// starts empty at position 0; each stored token takes the next position; dropping rows frees none.
 #pragma once
 #include "spec/numerics.hpp"
 
@@ -66,6 +66,12 @@ struct Content {
     friend bool operator==(Content const&, Content const&) = default;
 };
 
+/// `count` rows from index `first`; index 0 is the oldest row that is still there.
+struct RowRange {
+    std::size_t first = 0;
+    std::size_t count = 0;
+};
+
 /// Accepted, or refused with a sentence.
 class [[nodiscard]] Answer {
    public:
@@ -95,7 +101,8 @@ class AnyEngine {
     virtual Answer attend(SequenceId, Tokens const&, Outputs&) { return notOffered(); }
     /// Reads the sequence back without changing it.
     virtual Answer observe(SequenceId, Content&) { return notOffered(); }
-    /// Forgets the newest rows until `length` are left; the next position goes back with them.
+    /// Forgets the newest rows until `length` are left; the next position goes back to that of the
+    /// first row that is forgotten.
     virtual Answer rollback(SequenceId, [[maybe_unused]] std::size_t length) {
         return notOffered();
     }
@@ -105,6 +112,8 @@ class AnyEngine {
     }
     /// Forgets the `count` oldest rows; the others keep their positions.
     virtual Answer evict(SequenceId, [[maybe_unused]] std::size_t count) { return notOffered(); }
+    /// Forgets these rows; the others keep their positions, and so does the next token.
+    virtual Answer remove(SequenceId, RowRange) { return notOffered(); }
     /// Adds `delta` to every position of the sequence and re-rotates what was stored rotated.
     virtual Answer shift(SequenceId, [[maybe_unused]] std::int64_t delta) { return notOffered(); }
     /// Empties one sequence: length 0, next position 0.

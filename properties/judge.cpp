@@ -12,6 +12,7 @@
 #include "live.hpp"
 #include "position.hpp"
 #include "prefill.hpp"
+#include "remove.hpp"
 #include "rollback.hpp"
 #include "spelling.hpp"
 #include "storing.hpp"
@@ -218,6 +219,9 @@ class Run {
                 break;
             case Verb::fork: model_[s.to] = fork(model_[s.sequence]).child; break;
             case Verb::evict: model_[s.sequence] = evict(model_[s.sequence], s.count); break;
+            case Verb::remove:
+                model_[s.sequence] = kv::remove(model_[s.sequence], RowSpan{s.first, s.count});
+                break;
             case Verb::shift: model_.shiftBy(s.sequence, s.delta); break;
             case Verb::release: model_[s.sequence] = {}; break;
             case Verb::reset:
@@ -242,6 +246,12 @@ class Run {
             compareLayer(s, l, seen.layers[l]);
     }
 
+    /// Whether the newest row sees row i.
+    static bool isVisible(LayerDeclaration const& d, HandleCache const& c, std::size_t i) {
+        return d.window == 0 || i < d.sinks ||
+               c.positions[lastIndex(c)] - c.positions[i] < Position(d.window);
+    }
+
     void compareLayer(SequenceId s, std::size_t l, LayerContent const& seen) {
         auto const& d = declaration_.layers[l];
         HandleCache const& c = model_[s];
@@ -261,8 +271,7 @@ class Run {
         for (std::size_t i = 0; i < c.length() && !violation_; ++i) {
             bool const isHeld = r < rows && seen.positions[r] == c.positions[i];
             if (!isHeld) {
-                bool const visible = d.window == 0 || i < d.sinks || i + d.window >= c.length();
-                if (d.retained == 0 || visible)
+                if (d.retained == 0 || isVisible(d, c, i))
                     return differ(at(fmt::format("row {}", i)),
                                   r < rows ? fmt::format("position {}", seen.positions[r])
                                            : std::string("no row"),
@@ -486,6 +495,7 @@ InputsOfStem inputsOf(std::string_view stem) {
         {"position", positionInputs},   {"rollback", rollbackInputs},
         {"fork", forkInputs},           {"heads", headsInputs},
         {"window", windowInputs},       {"evict", evictInputs},
+        {"remove", removeInputs},
         {"attention", attentionInputs}, {"prefill", prefillInputs},
         {"decode", decodeInputs},       {"layers", layersInputs},
         {"invariance", invarianceInputs}, {"subject", subjectInputs}};
@@ -709,6 +719,9 @@ std::string brief(Trace const& trace) {
                 break;
             case Verb::fork: line += fmt::format("{}(s{} -> s{})", verb, s.sequence, s.to); break;
             case Verb::evict: line += fmt::format("{}(s{}, {})", verb, s.sequence, s.count); break;
+            case Verb::remove:
+                line += fmt::format("{}(s{}, {} from {})", verb, s.sequence, s.count, s.first);
+                break;
             case Verb::shift:
                 line += fmt::format("{}(s{}, {:+})", verb, s.sequence, s.delta);
                 break;

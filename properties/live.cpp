@@ -1,5 +1,6 @@
 #include "live.hpp"
 
+#include <algorithm>
 #include <limits>
 
 namespace kv::properties {
@@ -61,7 +62,7 @@ Attempt<LiveSubject::Handle> LiveSubject::appendWithin(Handle handle,
     if (!handle.running->state.offers(step.verb)) throw NotReachable("append is not offered");
     // A rotary table that ends before the capacity does refuses for its own reason.
     if (handle.running->state.permission(step) == Permission::mustRefuse &&
-        handle.running->state[handle.id].length < declaration_->capacity)
+        handle.running->state[handle.id].length() < declaration_->capacity)
         throw NotReachable("the rotary table ends before the capacity does");
     bool const taken(handle.running->engine->append(handle.id, tokens));
     if (taken) handle.running->state.apply(step);
@@ -120,6 +121,24 @@ Heads<Observed, Dyn, Dyn> LiveSubject::attend(Handle& handle,
     return outputOf(outputs, 0, 1);
 }
 
+namespace {
+
+/// For each row of a sequence, by its position, which of those that are held it is; as many as are
+/// held where it is none of them. Where none is missing they are the same, one by one.
+std::vector<std::size_t> placesOf(std::vector<Position> const& rows,
+                                  std::vector<Position> const& held) {
+    std::vector<std::size_t> places(rows.size(), held.size());
+    for (std::size_t r = 0; r < held.size(); ++r) {
+        auto const there = std::ranges::find(rows, held[r]);
+        std::size_t const i =
+            held.size() == rows.size() ? r : std::size_t(there - rows.begin());
+        if (i < rows.size()) places[i] = r;
+    }
+    return places;
+}
+
+}  // namespace
+
 Cache<Heads<Observed, Dyn, Dyn>, Heads<Observed, Dyn, Dyn>, Dyn> LiveSubject::observe(
     Handle& handle) const {
     Content content;
@@ -135,16 +154,13 @@ Cache<Heads<Observed, Dyn, Dyn>, Heads<Observed, Dyn, Dyn>, Dyn> LiveSubject::ob
         throw UnjustRefusal("the read-back has not one key and one value row per position");
     // Where rows are missing, only a ring that has lost them may leave them out.
     std::size_t const length = rows > content.length ? rows : content.length;
-    std::int64_t const first = content.nextPosition - std::int64_t(content.length);
-    std::vector<std::size_t> from(length, rows);
-    for (std::size_t r = 0; r < rows; ++r) {
-        bool const dense = rows >= content.length;
-        std::int64_t const at = dense ? std::int64_t(r) : held.positions[r] - first;
-        if (at >= 0 && at < std::int64_t(length)) from[std::size_t(at)] = r;
-    }
+    auto positions = handle.running->state[handle.id].positions;
+    std::int64_t const newest = positions.empty() ? 0 : positions.back();
+    positions.resize(length, newest);
+    auto const from = placesOf(positions, held.positions);
     auto const mayMiss = [&](std::size_t i) {
         return layer.retained > 0 && layer.window > 0 && i >= layer.sinks &&
-               i + layer.window < content.length;
+               newest - positions[i] >= std::int64_t(layer.window);
     };
     auto const row = [&](std::vector<float> const& all, std::size_t i, std::size_t dim) {
         return tabulate(layer.kvHeads, [&](std::size_t h) {
@@ -156,7 +172,7 @@ Cache<Heads<Observed, Dyn, Dyn>, Heads<Observed, Dyn, Dyn>, Dyn> LiveSubject::ob
         });
     };
     return {.positions = tabulate(length, [&](std::size_t i) {
-                return from[i] == rows ? first + std::int64_t(i) : held.positions[from[i]];
+                return from[i] == rows ? positions[i] : held.positions[from[i]];
             }),
             .keys = tabulate(length, [&](auto i) { return row(held.keys, i, layer.keyDim); }),
             .values = tabulate(length, [&](auto i) { return row(held.values, i, layer.valueDim); }),
@@ -181,6 +197,12 @@ Forked<LiveSubject::Handle> LiveSubject::fork(Handle handle) const {
 LiveSubject::Handle LiveSubject::evict(Handle handle, std::size_t count) const {
     accepted(handle, {.verb = Verb::evict, .count = count},
              [&](AnyEngine& engine) { return engine.evict(handle.id, count); });
+    return handle;
+}
+
+LiveSubject::Handle LiveSubject::removed(Handle handle, RowRange rows) const {
+    accepted(handle, {.verb = Verb::remove, .first = rows.first, .count = rows.count},
+             [&](AnyEngine& engine) { return engine.remove(handle.id, rows); });
     return handle;
 }
 

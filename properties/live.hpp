@@ -191,9 +191,14 @@ class LiveSubject {
     Handle rollback(Handle handle, std::size_t length) const;
     Forked<Handle> fork(Handle handle) const;
     Handle evict(Handle handle, std::size_t count) const;
+    template <Extent F, Extent M>
+    Handle remove(Handle handle, RowSpan<F, M> const& rows) const {
+        return removed(std::move(handle), {rows.first, rows.count});
+    }
     Handle shift(Handle handle, Position by) const;
 
    private:
+    Handle removed(Handle handle, RowRange rows) const;
     Tokens tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& rows) const;
     template <class Call>
     void accepted(Handle& handle, Step step, Call call) const;

@@ -11,8 +11,9 @@ Tokens tokensFor(Step const& step, Declaration const& declaration, State const& 
     Tokens all{.count = count, .layers = {}};
     all.layers.resize(declaration.layers.size());
     for (std::size_t i = 0; i < count; ++i) {
-        std::int64_t const position =
-            state[step.sequence].next + (stores ? std::int64_t(i) : -1);
+        auto const& s = state[step.sequence];
+        std::int64_t const newest = s.positions.empty() ? 0 : s.positions.back();
+        std::int64_t const position = stores ? s.next + std::int64_t(i) : newest;
         for (std::size_t l = 0; l < all.layers.size(); ++l) {
             auto const rows = source.rows(l, {.serial = state.stored() + i,
                                               .position = std::max<std::int64_t>(position, 0),
@@ -47,6 +48,7 @@ Answer play(AnyEngine& engine, Step const& s, Tokens const& tokens, Outputs& out
         case Verb::rollback: return engine.rollback(s.sequence, s.length);
         case Verb::fork: return engine.fork(s.sequence, s.to);
         case Verb::evict: return engine.evict(s.sequence, s.count);
+        case Verb::remove: return engine.remove(s.sequence, {s.first, s.count});
         case Verb::shift: return engine.shift(s.sequence, s.delta);
         case Verb::release: return engine.release(s.sequence);
         case Verb::reset: return engine.reset();

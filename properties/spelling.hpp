@@ -21,13 +21,14 @@ struct Spelling {
 template <class Enum>
 inline constexpr std::array<Spelling<Enum>, 0> everySpelling{};
 template <>
-inline constexpr std::array<Spelling<Verb>, 10> everySpelling<Verb>{{{Verb::append, "append"},
+inline constexpr std::array<Spelling<Verb>, 11> everySpelling<Verb>{{{Verb::append, "append"},
                                                                      {Verb::prefill, "prefill"},
                                                                      {Verb::attend, "attend"},
                                                                      {Verb::observe, "observe"},
                                                                      {Verb::rollback, "rollback"},
                                                                      {Verb::fork, "fork"},
                                                                      {Verb::evict, "evict"},
+                                                                     {Verb::remove, "remove"},
                                                                      {Verb::shift, "shift"},
                                                                      {Verb::release, "release"},
                                                                      {Verb::reset, "reset"}}};

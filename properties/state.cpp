@@ -5,6 +5,22 @@
 
 namespace kv::properties {
 
+namespace {
+
+SequenceState emptied(SequenceState const& s) {
+    return {0, {}, std::vector<std::size_t>(s.lost.size())};
+}
+
+/// Drops rows; of those that a ring had lost, as many as there were among them.
+void drop(SequenceState& s, Step const& step) {
+    auto const from = s.positions.begin() + std::ptrdiff_t(step.first);
+    s.positions.erase(from, from + std::ptrdiff_t(step.count));
+    for (auto& lost : s.lost)
+        lost -= std::min(step.count, lost - std::min(lost, step.first));
+}
+
+}  // namespace
+
 State::State(Declaration const& declaration) : declaration_(&declaration) {
     sequences_.resize(declaration.sequences);
     for (auto& s : sequences_) s.lost.resize(declaration.layers.size());
@@ -23,15 +39,42 @@ std::size_t State::positions() const {
     return least;
 }
 
-/// Whether the newest of `length` rows still sees all that it must: pinned, or in the ring.
+/// Whether the newest of `length` rows still sees all that it must: pinned, or in the ring. A
+/// window measures positions, so behind a gap it shows fewer rows than it has keys.
 bool State::isThere(SequenceState const& s, std::size_t length) const {
-    for (std::size_t l = 0; length < s.length && l < s.lost.size(); ++l) {
+    if (length == 0 || length >= s.length()) return true;
+    auto const rows = s.positions.begin();
+    for (std::size_t l = 0; l < s.lost.size(); ++l) {
         auto const& layer = declaration_->layers[l];
-        std::size_t const seen = length > layer.window ? length - layer.window : 0;
-        std::size_t const inRing = std::max(seen, layer.sinks);
+        if (layer.window == 0) continue;
+        auto const oldest = s.positions[length - 1] - std::int64_t(layer.window) + 1;
+        auto const seen = std::lower_bound(rows, rows + std::ptrdiff_t(length), oldest) - rows;
+        std::size_t const inRing = std::max(std::size_t(seen), layer.sinks);
         if (inRing < length && s.lost[l] > inRing) return false;
     }
     return true;
+}
+
+/// Whether dropping these rows asks nothing of a layer that it may be unable to do. Where rows
+/// become sinks that were in a ring, or where a ring that has lost rows had to move the others, an
+/// engine may refuse; dropping the oldest rows moves none.
+bool State::canMove(SequenceState const& s, Step const& step) const {
+    for (std::size_t l = 0; step.count > 0 && l < s.lost.size(); ++l) {
+        auto const& layer = declaration_->layers[l];
+        if (layer.retained == 0) continue;
+        if (layer.sinks > 0 || (step.first > 0 && s.lost[l] > 0)) return false;
+    }
+    return true;
+}
+
+/// No row may leave the tables. An engine may refuse what leaves no room there for the next token.
+Permission State::ofShift(SequenceState const& s, std::int64_t delta) const {
+    auto const table = static_cast<std::int64_t>(positions());
+    if (s.length() == 0) return Permission::mayRefuse;
+    if (delta <= -table || delta >= table || s.positions.front() + delta < 0 ||
+        s.positions.back() + delta >= table)
+        return Permission::mustRefuse;
+    return s.next - 1 + delta < table ? Permission::mustAccept : Permission::mayRefuse;
 }
 
 Permission State::permission(Step const& step) const {
@@ -41,35 +84,26 @@ Permission State::permission(Step const& step) const {
     if (step.verb == Verb::reset) return mustAccept;
     if (step.sequence >= sequences_.size()) return mustRefuse;
     SequenceState const& s = sequences_[step.sequence];
-    auto const table = static_cast<std::int64_t>(positions());
     switch (step.verb) {
         case Verb::append:
         case Verb::prefill:
-            return owed(s.length + step.count <= declaration_->capacity &&
-                        s.next + std::int64_t(step.count) <= table);
-        case Verb::attend: return owed(s.length > 0);
+            return owed(s.length() + step.count <= declaration_->capacity &&
+                        s.next + std::int64_t(step.count) <= std::int64_t(positions()));
+        case Verb::attend: return owed(s.length() > 0);
         case Verb::rollback:
             // A ring may have lost what the newest row left would see; a roomier one has not.
-            if (step.length > s.length) return mustRefuse;
+            if (step.length > s.length()) return mustRefuse;
             return isThere(s, step.length) ? mustAccept : mayRefuse;
         case Verb::fork: {
             if (step.to >= sequences_.size() || step.to == step.sequence) return mustRefuse;
             auto const& to = sequences_[step.to];
-            return to.length == 0 && to.next != 0 ? mayRefuse : owed(to.length == 0);
+            return to.length() == 0 && to.next != 0 ? mayRefuse : owed(to.length() == 0);
         }
-        case Verb::evict: {
-            if (step.count > s.length) return mustRefuse;
-            bool const isPinned = std::ranges::any_of(declaration_->layers, [](auto const& l) {
-                return l.sinks > 0 && l.retained > 0;
-            });
-            return isPinned && step.count > 0 ? mayRefuse : mustAccept;
-        }
-        case Verb::shift: {
-            if (s.length == 0) return mayRefuse;
-            std::int64_t const first = s.next - std::int64_t(s.length);
-            return owed(first + step.delta >= 0 && s.next - 1 + step.delta < table &&
-                        std::abs(step.delta) < table);
-        }
+        case Verb::evict:
+        case Verb::remove:
+            if (step.first > s.length() || step.count > s.length() - step.first) return mustRefuse;
+            return canMove(s, step) ? mustAccept : mayRefuse;
+        case Verb::shift: return ofShift(s, step.delta);
         case Verb::observe:
         case Verb::release:
         case Verb::reset: break;
@@ -79,35 +113,35 @@ Permission State::permission(Step const& step) const {
 
 void State::apply(Step const& step) {
     if (step.verb == Verb::reset) {
-        for (auto& s : sequences_) s = {0, 0, std::vector<std::size_t>(s.lost.size())};
+        for (auto& s : sequences_) s = emptied(s);
         return;
     }
     SequenceState& s = sequences_.at(step.sequence);
     switch (step.verb) {
         case Verb::append:
         case Verb::prefill:
-            s.length += step.count;
-            s.next += std::int64_t(step.count);
+            for (std::size_t i = 0; i < step.count; ++i) s.positions.push_back(s.next++);
             stored_ += step.count;
             for (std::size_t l = 0; l < s.lost.size(); ++l) {
                 auto const& layer = declaration_->layers[l];
                 std::size_t const room = layer.retained + layer.sinks;
-                if (layer.retained > 0 && s.length > room)
-                    s.lost[l] = std::max(s.lost[l], s.length - layer.retained);
+                if (layer.retained > 0 && s.length() > room)
+                    s.lost[l] = std::max(s.lost[l], s.length() - layer.retained);
             }
             break;
         case Verb::rollback:
-            s.next -= std::int64_t(s.length - step.length);
-            s.length = step.length;
+            if (step.length < s.length()) s.next = s.positions[step.length];
+            s.positions.resize(step.length);
             for (auto& lost : s.lost) lost = std::min(lost, step.length);
             break;
         case Verb::fork: sequences_.at(step.to) = s; break;
         case Verb::evict:
-            s.length -= step.count;
-            for (auto& lost : s.lost) lost -= std::min(lost, step.count);
+        case Verb::remove: drop(s, step); break;
+        case Verb::shift:
+            s.next += step.delta;
+            for (auto& position : s.positions) position += step.delta;
             break;
-        case Verb::shift: s.next += step.delta; break;
-        case Verb::release: s = {0, 0, std::vector<std::size_t>(s.lost.size())}; break;
+        case Verb::release: s = emptied(s); break;
         default: break;
     }
 }

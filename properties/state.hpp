@@ -15,10 +15,12 @@ namespace kv::properties {
 enum class Permission : std::uint8_t { mustAccept, mustRefuse, mayRefuse };
 
 struct SequenceState {
-    std::size_t length = 0;
-    std::int64_t next = 0;                ///< rows stand at next - length .. next - 1
+    std::int64_t next = 0;                ///< position of the token that would be appended
+    std::vector<std::int64_t> positions;  ///< of the rows, ascending; where some were removed,
+                                          ///< with gaps
     std::vector<std::size_t> lost;        ///< per layer: index of the first row behind its sinks
                                           ///< that a ring still holds
+    std::size_t length() const { return positions.size(); }
     friend bool operator==(SequenceState const&, SequenceState const&) = default;
 };
 
@@ -42,6 +44,8 @@ class State {
    private:
     std::size_t positions() const;
     bool isThere(SequenceState const& s, std::size_t length) const;
+    bool canMove(SequenceState const& s, Step const& step) const;
+    Permission ofShift(SequenceState const& s, std::int64_t delta) const;
     Declaration const* declaration_;
     std::vector<SequenceState> sequences_;
     std::size_t stored_ = 0;

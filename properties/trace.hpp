@@ -41,7 +41,8 @@ struct Step {
     Verb verb = Verb::append;
     SequenceId sequence = 0;
     SequenceId to = 0;        ///< fork: the empty sequence that becomes the copy
-    std::size_t count = 0;    ///< append, prefill: tokens stored; evict: rows dropped
+    std::size_t first = 0;    ///< remove: index of the first row dropped
+    std::size_t count = 0;    ///< append, prefill: tokens stored; evict, remove: rows dropped
     std::size_t length = 0;   ///< rollback: rows that stay
     std::int64_t delta = 0;   ///< shift: added to every position
     std::size_t target = 0;   ///< attend, prefill: serial of the token a query asks for

@@ -181,7 +181,7 @@ std::vector<std::size_t> boundaries(Declaration const& d) {
 }
 
 void drawStored(Step& step, Declaration const& d, State const& state, Draw& draw) {
-    std::size_t const length = state[step.sequence].length;
+    std::size_t const length = state[step.sequence].length();
     // Mostly one or two tokens, sometimes up to a boundary, seldom more than fits.
     auto const to = draw.pick(boundaries(d));
     step.count = draw.oneIn(3) && to > length ? to - length : 1 + draw.below(3);
@@ -192,7 +192,7 @@ void drawStored(Step& step, Declaration const& d, State const& state, Draw& draw
 
 void drawFork(Step& step, Declaration const& d, State const& state) {
     for (SequenceId q = 0; q < d.sequences; ++q)
-        if (q != step.sequence && (step.to == step.sequence || state[q].length == 0)) step.to = q;
+        if (q != step.sequence && (step.to == step.sequence || state[q].length() == 0)) step.to = q;
     if (step.to == step.sequence) step.to = (step.sequence + 1) % d.sequences;
 }
 
@@ -203,7 +203,45 @@ std::size_t drawEvicted(Declaration const& d, std::size_t length, Draw& draw) {
     return draw.oneIn(2) ? behind : draw.below(length + 1);
 }
 
-std::size_t drawKept(std::size_t length, Draw& draw) {
+/// Mostly a row or two, anywhere.
+void drawRemoved(Step& step, std::size_t length, Draw& draw) {
+    step.first = draw.oneIn(8) ? length : draw.below(length);
+    std::size_t const behind = length - step.first;
+    step.count = draw.oneIn(3) ? draw.below(behind + 1) : std::min(behind, 1 + draw.below(2));
+    if (draw.oneIn(8)) step.count = behind + 1;
+}
+
+/// How many rows stand before the first gap of positions; 0 where there is none.
+std::size_t rowsBeforeGap(SequenceState const& s) {
+    std::size_t i = 1;
+    while (i < s.length() && s.positions[i] == s.positions[i - 1] + 1) ++i;
+    bool const isGap = i < s.length() || (i == s.length() && s.next != s.positions[i - 1] + 1);
+    return isGap ? i : 0;
+}
+
+/// Mostly the first sequence; for a removal one that has rows, which are stored first where there
+/// are none. Where a gap is, a rollback comes soon.
+void drawSequence(Step& step, Declaration const& d, State const& state, Draw& draw) {
+    step.sequence = draw.oneIn(3) ? draw.below(d.sequences) : 0;
+    std::vector<SequenceId> holding, gapped;
+    for (SequenceId s = 0; s < d.sequences; ++s) {
+        if (state[s].length() > 1) holding.push_back(s);
+        if (rowsBeforeGap(state[s]) > 0) gapped.push_back(s);
+    }
+    if (step.verb == Verb::remove && !holding.empty()) step.sequence = draw.pick(holding);
+    if (step.verb == Verb::remove && holding.empty() && state.offers(Verb::append) &&
+        !draw.oneIn(4))
+        step.verb = Verb::append;
+    if (gapped.empty() || !state.offers(Verb::rollback) || !draw.oneIn(3)) return;
+    step.verb = Verb::rollback;
+    step.sequence = draw.pick(gapped);
+}
+
+std::size_t drawKept(SequenceState const& s, Draw& draw) {
+    std::size_t const length = s.length();
+    // Over a gap the next position goes back by more than the rows that are forgotten.
+    if (std::size_t const rows = rowsBeforeGap(s); rows > 0 && draw.oneIn(2))
+        return draw.below(rows);
     std::size_t const near = length - std::min<std::size_t>(length, draw.below(4));
     if (draw.oneIn(8)) return length + 1;
     return draw.oneIn(3) ? draw.below(length + 1) : near;
@@ -216,10 +254,11 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
         Verb::append,   Verb::append,   Verb::append,  Verb::prefill, Verb::prefill,
         Verb::attend,   Verb::attend,   Verb::attend,  Verb::observe, Verb::observe,
         Verb::rollback, Verb::rollback, Verb::fork,    Verb::fork,    Verb::evict,
-        Verb::evict,    Verb::shift,    Verb::shift,   Verb::release, Verb::reset};
+        Verb::evict,    Verb::remove,   Verb::remove,  Verb::remove,  Verb::shift,
+        Verb::shift,    Verb::release,  Verb::reset};
     do step.verb = draw.pick(weighted);
     while (!state.offers(step.verb));
-    step.sequence = draw.oneIn(3) ? draw.below(d.sequences) : 0;
+    drawSequence(step, d, state, draw);
     auto const& s = state[step.sequence];
     // Ask mostly for a recent token, which is likely to be visible.
     std::size_t const stored = state.stored(), recent = std::min<std::size_t>(stored, 8);
@@ -227,9 +266,10 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
         case Verb::append:
         case Verb::prefill: drawStored(step, d, state, draw); break;
         case Verb::attend: step.target = stored == 0 ? 0 : stored - 1 - draw.below(recent); break;
-        case Verb::rollback: step.length = drawKept(s.length, draw); break;
+        case Verb::rollback: step.length = drawKept(s, draw); break;
         case Verb::fork: drawFork(step, d, state); break;
-        case Verb::evict: step.count = drawEvicted(d, s.length, draw); break;
+        case Verb::evict: step.count = drawEvicted(d, s.length(), draw); break;
+        case Verb::remove: drawRemoved(step, s.length(), draw); break;
         case Verb::shift: step.delta = draw.pick<std::int64_t>({1, 2, 5, -1, -2, -s.next}); break;
         default: break;
     }
@@ -337,7 +377,8 @@ void lowerNumbers(Case const& c, std::vector<Case>& all) {
     for (std::size_t i = 0; i < c.trace.steps.size(); ++i) {
         Step const& step = c.trace.steps[i];
         for (auto field :
-             {&Step::count, &Step::length, &Step::target, &Step::sequence, &Step::to}) {
+             {&Step::first, &Step::count, &Step::length, &Step::target, &Step::sequence,
+              &Step::to}) {
             std::size_t const value = step.*field, least = field == &Step::count ? 1 : 0;
             if (value <= least) continue;
             lowered(i, field, least);

@@ -5,7 +5,7 @@
 // it would have taken anyway.
 //
 //     evict : Cache<n> x m -> Cache<n - m>, m <= n
-//     evict(c, m)[i] = c[i + m]
+//     evict(c, m) = remove(c, 0, m), that is, evict(c, m)[i] = c[i + m]
 //
 // Dropping what a query could still see is legal too, but it is another attention: over the rows
 // that are left, with the positions that they had. It is never recomputing them from scratch.
@@ -14,7 +14,7 @@
 // Broken in the wild: bugs/position_off_by_one_after_eviction.hpp.
 // Not said here: moving positions down afterwards (position.hpp).
 #pragma once
-#include "rollback.hpp"
+#include "remove.hpp"
 
 namespace kv {
 
@@ -27,7 +27,7 @@ template <class Key, class Value, Extent N, Extent M>
 constexpr auto evict(Cache<Key, Value, N> const& c, M m) {
     if (std::size_t(m) > std::size_t(c.length()))
         throw ShapeError("an eviction drops rows that are there");
-    return rowsOf(c, m, c.length() - m, c.next);
+    return remove(c, RowSpan{nat<0>, m});
 }
 
 template <class K, class W>

@@ -48,6 +48,7 @@ inline constexpr auto laws = hana::make_tuple(
     stem("fork", fork_isolated),
     stem("heads", heads_gqa_eq_repeated),
     stem("window", window_eq_masked_full),
+    stem("remove", remove_keeps_others, remove_then_append, remove_then_rollback),
     stem("evict", evict_invisible_under_window),
     stem("attention", fullAttention_causal),
     stem("prefill", prefill_any_chunking, prefill_eq_appends),

@@ -20,6 +20,7 @@
 #include "invariance.hpp"
 #include "layers.hpp"
 #include "merge.hpp"
+#include "remove.hpp"
 
 namespace kv {
 
@@ -52,6 +53,7 @@ struct Spec {
     constexpr auto observe(auto const& cache) const { return cache; }
     constexpr auto rollback(auto cache, auto length) const { return kv::rollback(cache, length); }
     constexpr auto fork(auto cache) const { return kv::fork(cache); }
+    constexpr auto remove(auto cache, auto const& rows) const { return kv::remove(cache, rows); }
     constexpr auto evict(auto cache, auto count) const { return kv::evict(cache, count); }
     constexpr auto shift(auto cache, Position by) const {
         return kv::shift(layer.position, cache, by);
@@ -80,14 +82,20 @@ constexpr auto erased(Cache<Key, Value, N> const& c) {
         erased(c.positions), keys, values, c.next};
 }
 
-/// Every verb of one cache: a token that may not fit, taken back; n + 1 tokens by prefill; a fork;
-/// on one side an append, an eviction, a shift of what is left and another append, on the other an
-/// append, a rollback and a last token with its output.
+/// Every verb of one cache: a token that may not fit, taken back; three of which one is removed, so
+/// that there is a gap, taken back; n + 1 tokens by prefill; a fork; on one side an append, an
+/// eviction, a shift of what is left and another append, on the other an append, a rollback and a
+/// last token with its output.
 template <class Subject, class World>
 constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto const n = world.length();
     auto attempt = subject.appendWithin(subject.empty(), world.token(0));
-    auto emptied = subject.rollback(std::move(attempt.cache), n - n);
+    auto again = subject.rollback(std::move(attempt.cache), n - n);
+    auto two = subject.appendKV(subject.appendKV(std::move(again), world.token(0)), world.token(1));
+    auto one = subject.remove(std::move(two), RowSpan{nat<1>, nat<1>});
+    auto gapped = subject.appendKV(std::move(one), world.token(2));
+    auto const behindGap = subject.observe(gapped);
+    auto emptied = subject.rollback(std::move(gapped), n - n);
     auto started = subject.prefill(std::move(emptied), tokensOf(world, 0, n + nat<1>));
     auto forked = subject.fork(std::move(started.cache));
     auto longer = subject.appendKV(std::move(forked.child), world.other(n + nat<1>));
@@ -98,7 +106,7 @@ constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto parent = subject.appendKV(std::move(shifted), world.token(n + nat<2>));
     auto last = subject.appendKV(std::move(child), world.other(n));
     auto output = subject.attend(last, world.other(n).query);
-    return hana::make_tuple(subject.observe(parent), subject.observe(last), output);
+    return hana::make_tuple(subject.observe(parent), subject.observe(last), output, behindGap);
 }
 
 /// Compares two runs of it; the output is that of a last token at row n.
@@ -106,6 +114,7 @@ constexpr void compareRuns(auto& equation, auto const& left, auto const& right, 
     compareCaches(equation, left[hana::size_c<0>], right[hana::size_c<0>]);
     compareCaches(equation, left[hana::size_c<1>], right[hana::size_c<1>]);
     equation.row({.what = What::output, .row = n}, left[hana::size_c<2>], right[hana::size_c<2>]);
+    compareCaches(equation, left[hana::size_c<3>], right[hana::size_c<3>]);
 }
 
 inline constexpr Theorem trace_eq_spec{

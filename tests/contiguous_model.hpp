@@ -89,7 +89,10 @@ inline Shape smallShape() {
     return {.sequences = 2, .capacity = 3, .layers = {ring, all}};
 }
 
-enum class Verb { append, prefill, attend, observe, rollback, fork, evict, shift, release, reset };
+enum class Verb {
+    append, prefill, attend, observe, rollback, fork, evict, remove, shift, release, reset
+};
+constexpr std::size_t verbs = 11;
 
 struct Step {
     Verb verb;
@@ -97,6 +100,7 @@ struct Step {
     std::size_t number = 0;  // tokens, rows, length, or the other sequence
     std::int64_t delta = 0;
     std::size_t target = everyone;
+    std::size_t first = 0;  // index of the first row removed
 };
 
 struct ModelRow {
@@ -152,7 +156,6 @@ class Model {
 
     Answer apply(Step const& step) {
         ModelSequence& sequence = sequences_[step.sequence];
-        std::size_t const length = sequence.rows.size(), number = step.number;
         Answer answer;
         switch (step.verb) {
             case Verb::append:
@@ -166,46 +169,78 @@ class Model {
                 observe(sequence, answer);
                 break;
             case Verb::rollback:
-                answer.accepted = number <= length && keepsWhatShows(sequence, number);
-                if (answer.accepted)
-                    rollback(sequence, number);
-                break;
-            case Verb::fork:
-                answer.accepted = number != step.sequence && sequences_[number].rows.empty();
-                if (answer.accepted)
-                    sequences_[number] = sequence;
-                break;
             case Verb::evict:
-                answer.accepted = number <= length && (number == 0 || !pinsSinks());
-                if (answer.accepted)
-                    evict(sequence, number);
+            case Verb::remove:
+                answer.accepted = drop(sequence, step);
                 break;
             case Verb::shift:
                 shift(sequence, step.delta, answer);
                 break;
-            case Verb::release:
-                sequence = {};
-                break;
-            case Verb::reset:
-                sequences_.assign(shape_.sequences, {});
+            default:
+                answer.accepted = applyToAll(step);
                 break;
         }
         return answer;
     }
 
    private:
+    // The verbs that take rows away; false: refused.
+    bool drop(ModelSequence& sequence, Step const& step) const {
+        std::size_t const length = sequence.rows.size(), number = step.number;
+        std::size_t const first = step.verb == Verb::remove ? step.first : 0;
+        bool const isRollback = step.verb == Verb::rollback;
+        if (first > length || number > length - first)
+            return false;
+        if (isRollback ? !keepsWhatShows(sequence, number)
+                       : number > 0 && !canMove(sequence, first))
+            return false;
+        if (isRollback)
+            rollback(sequence, number);
+        else
+            remove(sequence, first, number);
+        return true;
+    }
+
+    // The verbs that concern whole sequences.
+    bool applyToAll(Step const& step) {
+        switch (step.verb) {
+            case Verb::fork:
+                if (step.number == step.sequence || !sequences_[step.number].rows.empty())
+                    return false;
+                sequences_[step.number] = sequences_[step.sequence];
+                break;
+            case Verb::release:
+                sequences_[step.sequence] = {};
+                break;
+            default:
+                sequences_.assign(shape_.sequences, {});
+                break;
+        }
+        return true;
+    }
+
     bool pinsSinks() const {
         return std::any_of(shape_.layers.begin(), shape_.layers.end(),
                            [](auto const& l) { return l.retained > 0 && l.sinks > 0; });
     }
 
     static void rollback(ModelSequence& sequence, std::size_t length) {
-        sequence.next -= static_cast<std::int64_t>(sequence.rows.size() - length);
+        if (length < sequence.rows.size())
+            sequence.next = sequence.rows[length].position;
         sequence.rows.resize(length);
     }
-    static void evict(ModelSequence& sequence, std::size_t count) {
-        sequence.rows.erase(sequence.rows.begin(),
-                            sequence.rows.begin() + static_cast<std::ptrdiff_t>(count));
+    static void remove(ModelSequence& sequence, std::size_t first, std::size_t count) {
+        auto const from = sequence.rows.begin() + static_cast<std::ptrdiff_t>(first);
+        sequence.rows.erase(from, from + static_cast<std::ptrdiff_t>(count));
+    }
+
+    // A ring that has lost rows moves none of the others, and sinks in front of one stay there.
+    bool canMove(ModelSequence const& sequence, std::size_t first) const {
+        auto const isWhole = [](ModelRow const& row) {
+            return std::find(row.held.begin(), row.held.end(), false) == row.held.end();
+        };
+        return !pinsSinks() &&
+               (first == 0 || std::all_of(sequence.rows.begin(), sequence.rows.end(), isWhole));
     }
 
     void store(ModelSequence& sequence, Step const& step, Answer& answer) {
@@ -238,7 +273,9 @@ class Model {
     bool keepsWhatShows(ModelSequence const& sequence, std::size_t length) const {
         for (std::size_t l = 0; l < shape_.layers.size(); ++l)
             for (std::size_t i = 0; i < length; ++i)
-                if (!sequence.rows[i].held[l] && i + shape_.layers[l].window >= length)
+                if (!sequence.rows[i].held[l] &&
+                    sequence.rows[length - 1].position - sequence.rows[i].position <
+                        static_cast<std::int64_t>(shape_.layers[l].window))
                     return false;
         return true;
     }
@@ -499,6 +536,8 @@ class Driver : public AnyDriver {
                 return engine_.fork({.from = id, .to = SequenceId{step.number}});
             case Verb::evict:
                 return engine_.evict(id, step.number);
+            case Verb::remove:
+                return engine_.remove(id, {step.first, step.number});
             case Verb::shift:
                 return engine_.shift(id, step.delta);
             case Verb::release:
@@ -548,7 +587,7 @@ inline Trace randomTrace(Shape const& shape, std::mt19937& random) {
     auto const below = [&](std::size_t n) { return random() % n; };
     Trace trace;
     for (std::size_t length = 1 + below(16); length > 0; --length) {
-        Step step{Verb(below(10)), below(shape.sequences)};
+        Step step{Verb(below(verbs)), below(shape.sequences)};
         if (step.verb == Verb::release || step.verb == Verb::reset)
             step.verb = below(4) == 0 ? step.verb : Verb::prefill;
         step.number = step.verb == Verb::fork ? below(shape.sequences) : below(shape.capacity);
@@ -556,9 +595,17 @@ inline Trace randomTrace(Shape const& shape, std::mt19937& random) {
             step.number += shape.capacity;
         if (step.verb == Verb::fork)
             step.number %= shape.sequences;
+        if (step.verb == Verb::remove && below(4) != 0)
+            step.number = 1 + below(2);
+        step.first = below(4);
         step.delta = static_cast<std::int64_t>(below(16)) - 6;
         step.target = below(3) == 0 ? everyone : below(12);
         trace.push_back(step);
+        if (step.verb == Verb::remove) {  // behind a gap a rollback is another one
+            trace.push_back({Verb::observe, step.sequence});
+            trace.push_back({Verb::attend, step.sequence});
+            trace.push_back({Verb::rollback, step.sequence, below(3)});
+        }
         if (below(2) == 0)
             trace.push_back({Verb::observe, step.sequence});
     }

@@ -104,6 +104,61 @@ TEST(Contiguous, evictsUnderARingThatHasWrapped) {
                                     {Verb::observe, 0}});
 }
 
+Step removal(std::size_t first, std::size_t count) {
+    return {.verb = Verb::remove, .number = count, .first = first};
+}
+
+TEST(Contiguous, removesRowsWhereverTheyStand) {
+    // Four rows fill the ring; behind a removal there is room for more.
+    for (std::size_t stored : {3, 4})
+        for (std::size_t first = 0; first <= stored; ++first)
+            for (std::size_t count = 0; count <= stored + 1; ++count)
+                expectModel(mixedShape(0), {{Verb::append, 0, stored},
+                                            removal(first, count),
+                                            {Verb::observe, 0},
+                                            {Verb::attend, 0},
+                                            {Verb::prefill, 0, 2},
+                                            {Verb::observe, 0},
+                                            {Verb::rollback, 0, 2},
+                                            {Verb::rollback, 0, 1},
+                                            {Verb::observe, 0},
+                                            {Verb::shift, 0, 0, -1},
+                                            {Verb::prefill, 0, 3},
+                                            {Verb::observe, 0}});
+}
+
+TEST(Contiguous, removesUnderARingThatHasWrapped) {
+    // Seven rows; the ring holds rows 3 .. 6. Without the lost ones it may move the others.
+    for (std::size_t evicted : {0, 1, 3, 4})
+        for (std::size_t first = 0; first <= 3; ++first)
+            expectModel(mixedShape(0), {{Verb::append, 0, 7},
+                                        {Verb::evict, 0, evicted},
+                                        removal(first, 2),
+                                        {Verb::observe, 0},
+                                        {Verb::attend, 0},
+                                        {Verb::prefill, 0, 3},
+                                        {Verb::rollback, 0, 3},
+                                        {Verb::observe, 0}});
+    Driver<> driver(mixedShape(0));
+    (void)driver.apply({Verb::append, 0, 7}, 0);
+    EXPECT_EQ(driver.engine().remove(SequenceId{0}, {1, 1}).refusal, Refusal::removesFromRing);
+    EXPECT_TRUE(driver.engine().remove(SequenceId{0}, {0, 3}));
+    EXPECT_TRUE(driver.engine().remove(SequenceId{0}, {1, 1}));
+}
+
+TEST(Contiguous, goesBackToWhereAForgottenRowStood) {
+    Driver<> driver(mixedShape(0));
+    (void)driver.apply({Verb::append, 0, 4}, 0);
+    ASSERT_TRUE(driver.engine().remove(SequenceId{0}, {1, 2}));
+    Answer seen = driver.apply({Verb::observe, 0}, 0);
+    EXPECT_EQ(seen.positions[0], (std::vector<std::int64_t>{0, 3}));
+    EXPECT_EQ(seen.next, 4);
+    (void)driver.apply({Verb::rollback, 0, 1}, 0);
+    EXPECT_EQ(driver.apply({Verb::observe, 0}, 0).next, 3);
+    (void)driver.apply({Verb::rollback, 0, 0}, 0);
+    EXPECT_EQ(driver.apply({Verb::observe, 0}, 0).next, 0);
+}
+
 TEST(Contiguous, goesInCirclesWithoutMovingRows) {
     Trace trace;
     for (int i = 0; i < 6; ++i)
@@ -215,7 +270,8 @@ TEST(ContiguousStep, growsWithTheLastLayer) {
     EXPECT_EQ(engine.step(id, LayerIndex{1}, 2, spans(0), {}).refusal, Refusal::wrongShape);
     EXPECT_EQ(driver.apply({Verb::observe, 0}, 0).length, 0U);
     for (Verb verb :
-         {Verb::append, Verb::prefill, Verb::attend, Verb::rollback, Verb::evict, Verb::shift})
+         {Verb::append, Verb::prefill, Verb::attend, Verb::rollback, Verb::evict, Verb::remove,
+          Verb::shift})
         EXPECT_FALSE(driver.apply({verb, 0, 0}, 0).accepted);
     EXPECT_EQ(engine.fork({id, SequenceId{1}}).refusal, Refusal::stepUnfinished);
     ASSERT_TRUE(engine.step(id, LayerIndex{1}, 2, spans(1), {}));
@@ -272,6 +328,14 @@ TEST(ContiguousRefusal, leavesTheEngineAsItWas) {
     expectRefusal(Refusal::evictsTooMany, [&](auto& e) { return e.evict(at(0), 5); });
     expectRefusal(
         Refusal::evictsPinnedSinks, [&](auto& e) { return e.evict(at(0), 1); }, mixedShape(2));
+    expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.remove(at(3), {0, 0}); });
+    expectRefusal(Refusal::removesTooMany, [&](auto& e) { return e.remove(at(0), {1, 4}); });
+    expectRefusal(Refusal::removesTooMany, [&](auto& e) { return e.remove(at(0), {5, 0}); });
+    auto const all = std::numeric_limits<std::size_t>::max();
+    expectRefusal(Refusal::removesTooMany, [&](auto& e) { return e.remove(at(0), {2, all}); });
+    expectRefusal(
+        Refusal::removesPinnedSinks, [&](auto& e) { return e.remove(at(0), {2, 1}); },
+        mixedShape(2));
     expectRefusal(Refusal::negativePosition, [&](auto& e) { return e.shift(at(0), -1); });
     auto const lowest = std::numeric_limits<std::int64_t>::min();
     auto const highest = std::numeric_limits<std::int64_t>::max();
@@ -419,7 +483,8 @@ TEST(ContiguousStorage, isTakenOnce) {
     accepted = accepted && engine.append(one, 2, stored);
     bool const refused = !engine.append(one, 2, stored);
     accepted = accepted && engine.attend(one, queries, newest) && engine.rollback(one, 7);
-    accepted = accepted && engine.fork({one, two}) && engine.evict(two, 3);
+    accepted = accepted && engine.fork({one, two}) && engine.evict(two, 4);
+    accepted = accepted && engine.remove(two, {1, 1});
     accepted = accepted && engine.shift(two, 2) && engine.append(two, 2, stored);
     accepted = accepted && engine.attend(two, queries, newest) && engine.release(one);
     engine.reset();
@@ -441,6 +506,7 @@ TEST(ContiguousStorage, isRefilledWhereRowsWere) {
     for (float fill : {0, 7})
         for (Case const& c :
              {Case{2, {Verb::rollback, 0, 1}, 1}, Case{3, {Verb::evict, 0, 2}, 1},
+              Case{2, removal(1, 1), 1},
               Case{3, {Verb::release, 0}, 0}, Case{3, {Verb::reset}, 0}, Case{1, {}, 1}}) {
             Driver<ShowsEverySlot> driver(smallShape(), {.fill = fill});
             (void)driver.apply({Verb::append, 0, c.stored}, 0);

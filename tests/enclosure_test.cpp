@@ -96,10 +96,10 @@ TEST(Enclosure, ofARowKeepsWhatIsMoreThanANumber) {
     EXPECT_EQ(row.numbers().back(), 3);
     EXPECT_EQ(row[2], exactly(3, other));
     auto const before = row;
-    row[1] = Enclosure{2, 0.5, 0, &other};
+    row[1] = Enclosure{2, 3, 0, &other};
     EXPECT_FALSE(row.isExact());
     EXPECT_EQ(row[0], exactly(1, other));
-    EXPECT_EQ(row[1].radius, 0.5);
+    EXPECT_EQ(row[1].radius, 3);
     EXPECT_FALSE(row == before);
     row = before;
     row[0] = exactly(1, numericsF32);

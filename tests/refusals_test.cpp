@@ -87,6 +87,12 @@ concept Evicts = requires(C c, M m) { evict(c, m); };
 static_assert(!Evicts<Held<2>, Nat<3>>, "an eviction of more than is there");
 static_assert(evict(Held<2>{}, nat<2>).length() == nat<0>);
 
+template <class C, class F, class M>
+concept Removes = requires(C c, F first, M count) { remove(c, RowSpan{first, count}); };
+static_assert(!Removes<Held<2>, Nat<1>, Nat<2>>, "a removal of more than is there");
+static_assert(!Removes<Held<2>, Nat<3>, Nat<0>>, "a removal that begins behind the last row");
+static_assert(remove(Held<2>{}, RowSpan{nat<1>, nat<1>}).length() == nat<1>);
+
 template <class K, class W>
 concept Keeps = requires(Held<5> c, K kept, W window) { keepLast(c, kept, window); };
 static_assert(!Keeps<Nat<2>, Window<Nat<3>>>, "fewer rows than the window reads");
@@ -155,6 +161,10 @@ TEST(Refusals, NumbersRefuseWhatTypesRefuse) {
 
     EXPECT_THROW(evict(loose(2), Dyn{3}), ShapeError);
     EXPECT_EQ(evict(loose(2), Dyn{2}).length(), 0u);
+
+    EXPECT_THROW(remove(loose(2), RowSpan{Dyn{1}, Dyn{2}}), ShapeError);
+    EXPECT_THROW(remove(loose(2), RowSpan{Dyn{3}, Dyn{0}}), ShapeError);
+    EXPECT_EQ(remove(loose(2), RowSpan{Dyn{1}, Dyn{1}}).length(), 1u);
 
     EXPECT_THROW(keepLast(loose(5), Dyn{2}, Window<Dyn>{3}), ShapeError);
     EXPECT_EQ(keepLast(loose(5), Dyn{3}, Window<Dyn>{3}).length(), 3u);

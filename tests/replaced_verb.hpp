@@ -22,6 +22,7 @@ using Chunk = Seq<Token, Dyn>;
 using Query = SymbolLayer::Query;
 using Output = SymbolLayer::Output;
 using Rows = Cache<SymbolLayer::Key, SymbolLayer::Value, Dyn>;
+using SomeRows = RowSpan<Dyn, Dyn>;
 using Storage = std::shared_ptr<Rows>;
 using Model = decltype(std::declval<SymbolWorld const&>().model());
 using Caches = decltype(emptyCachesOf(std::declval<Model const&>()));
@@ -69,6 +70,8 @@ struct Verbs {
     void (*evict)(SymbolSpec const&, Rows&, Dyn) = [](SymbolSpec const& spec, Rows& rows, Dyn m) {
         rows = spec.evict(rows, m);
     };
+    void (*remove)(SymbolSpec const&, Rows&, SomeRows) =
+        [](SymbolSpec const& spec, Rows& rows, SomeRows gone) { rows = spec.remove(rows, gone); };
     void (*shift)(SymbolSpec const&, Rows&, Position) =
         [](SymbolSpec const& spec, Rows& rows, Position by) { rows = spec.shift(rows, by); };
     ModelStep (*decodeModel)(SymbolSpec const&, Model const&, Caches const&, Hidden const&) =
@@ -85,7 +88,7 @@ inline int replacedVerbs(Verbs const& v) {
            int(v.attend != spec.attend) + int(v.attendInParts != spec.attendInParts) +
            int(v.observe != spec.observe) +
            int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
-           int(v.evict != spec.evict) + int(v.shift != spec.shift) +
+           int(v.evict != spec.evict) + int(v.remove != spec.remove) + int(v.shift != spec.shift) +
            int(v.decodeModel != spec.decodeModel);
 }
 
@@ -134,6 +137,11 @@ class LiveSpec {
     }
     Handle evict(Handle h, Dyn m) const {
         verbs_.evict(spec_, *h.rows, m);
+        return h;
+    }
+    template <Extent F, Extent M>
+    Handle remove(Handle h, RowSpan<F, M> const& gone) const {
+        verbs_.remove(spec_, *h.rows, SomeRows{gone.first, gone.count});
         return h;
     }
     Handle shift(Handle h, Position by) const {

@@ -390,6 +390,13 @@ inline std::vector<Mutant> const rollbackMutants{
           [](SymbolSpec const&, Rows& rows, Dyn m) {
               if (m < rows.length()) rows.next = rows.positions[m];
           }}},
+    {"a rollback takes as many positions back as rows",
+     {.rollback =
+          [](SymbolSpec const& spec, Rows& rows, Dyn m) {
+              auto const next = rows.next - Position(rows.length() - m);
+              rows = spec.rollback(rows, m);
+              rows.next = next;
+          }}},
     {"a rollback to nothing is forgotten",
      {.rollback =
           [](SymbolSpec const& spec, Rows& rows, Dyn m) {
@@ -456,6 +463,53 @@ inline std::vector<Mutant> const evictMutants{
           [](SymbolSpec const& spec, Rows& rows, Dyn m) {
               rows = spec.evict(rows, m);
               rows.next = rows.length() == 0 ? 0 : rows.positions[lastIndex(rows)] + 1;
+          }}},
+};
+
+inline std::vector<Mutant> const removeMutants{
+    {"a removal frees positions",
+     {.remove =
+          [](SymbolSpec const& spec, Rows& rows, SomeRows gone) {
+              rows = spec.remove(rows, gone);
+              rows.next -= Position(gone.count);
+          }}},
+    {"a removal closes the gap of positions",
+     {.remove =
+          [](SymbolSpec const& spec, Rows& rows, SomeRows gone) {
+              rows = spec.remove(rows, gone);
+              for (std::size_t i = gone.first; i < rows.length(); ++i)
+                  rows.positions[i] -= Position(gone.count);
+          }}},
+    {"a removal drops one row only",
+     {.remove =
+          [](SymbolSpec const& spec, Rows& rows, SomeRows gone) {
+              gone.count = smaller(gone.count, Dyn{1});
+              rows = spec.remove(rows, gone);
+          }}},
+    {"a removal drops the oldest rows",
+     {.remove =
+          [](SymbolSpec const& spec, Rows& rows, SomeRows gone) {
+              rows = spec.evict(rows, gone.count);
+          }}},
+    {"a removal forgets what stands behind it",
+     {.remove =
+          [](SymbolSpec const&, Rows& rows, SomeRows gone) {
+              rows = kv::rowsOf(rows, 0, gone.first, rows.next);
+          }}},
+    {"a removal leaves the keys where they were",
+     {.remove =
+          [](SymbolSpec const& spec, Rows& rows, SomeRows gone) {
+              auto left = spec.remove(rows, gone);
+              for (std::size_t i = 0; i < left.length(); ++i) left.keys[i] = rows.keys[i];
+              rows = std::move(left);
+          }}},
+    {"a removal moves the row before its own first",
+     {.remove =
+          [](SymbolSpec const& spec, Rows& rows, SomeRows gone) {
+              auto left = spec.remove(rows, gone);
+              if (gone.count != 0 && gone.first < left.length())
+                  left.values[gone.first] = rows.values[gone.first + gone.count - 1];
+              rows = std::move(left);
           }}},
 };
 
@@ -584,8 +638,8 @@ inline std::vector<Mutant> everyMutant() {
     std::vector<Mutant> all;
     for (auto const* group :
          {&appendMutants, &capacityMutants, &prefillMutants, &attendMutants, &observeMutants,
-          &rollbackMutants, &forkMutants, &evictMutants, &shiftMutants, &modelMutants,
-          &mergeMutants})
+          &rollbackMutants, &forkMutants, &evictMutants, &removeMutants, &shiftMutants,
+          &modelMutants, &mergeMutants})
         all.insert(all.end(), group->begin(), group->end());
     return all;
 }

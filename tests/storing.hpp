@@ -79,7 +79,7 @@ class StoringEngine : public properties::AnyEngine {
     }
     Answer observe(SequenceId s, properties::Content& content) override {
         auto const& state = state_[s];
-        content = {state.length, state.next, {}};
+        content = {state.length(), state.next, {}};
         for (std::size_t l = 0; l < declaration_.layers.size(); ++l) {
             auto& seen = content.layers.emplace_back();
             for (std::size_t i = 0; i < rows_[s].size(); ++i) {
@@ -114,9 +114,18 @@ class StoringEngine : public properties::AnyEngine {
         state_.apply(step);
         return Answer::accepted();
     }
+    Answer remove(SequenceId s, properties::RowRange rows) override {
+        Step const step{.verb = Verb::remove, .sequence = s, .first = rows.first,
+                        .count = rows.count};
+        if (!allows(step)) return Answer::refused("not so many rows");
+        auto const from = rows_[s].begin() + std::ptrdiff_t(rows.first);
+        rows_[s].erase(from, from + std::ptrdiff_t(rows.count));
+        state_.apply(step);
+        return Answer::accepted();
+    }
     Answer shift(SequenceId s, std::int64_t delta) override {
         Step const step{.verb = Verb::shift, .sequence = s, .delta = delta};
-        if (state_[s].length == 0 || !allows(step)) return Answer::refused("beyond the table");
+        if (state_[s].length() == 0 || !allows(step)) return Answer::refused("beyond the table");
         for (std::size_t i = 0; i < rows_[s].size(); ++i)
             for (std::size_t l = 0; l < declaration_.layers.size(); ++l) {
                 auto const& d = declaration_.layers[l];
@@ -162,7 +171,7 @@ class StoringEngine : public properties::AnyEngine {
         return true;
     }
     std::int64_t positionOf(SequenceId s, std::size_t row) const {
-        return state_[s].next - std::int64_t(rows_[s].size() - row);
+        return state_[s].positions[row];
     }
     static void put(auto& to, auto const& from) { to.insert(to.end(), from.begin(), from.end()); }
     static Floats cut(Floats const& rows, std::size_t count, std::size_t i) {

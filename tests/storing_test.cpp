@@ -90,7 +90,7 @@ TEST(Storing, holds_where_turns_are_open) {
         for (bool fuses : {false, true}) {
             Coverage c;
             auto const v = tried(storing({format(codec)}, {.wrong = {}, .showsCodes = true,
-                                                           .fuses = fuses}, numerics), 60, c);
+                                                           .fuses = fuses}, numerics), 120, c);
             ASSERT_FALSE(v) << nameOf(format(codec)) << ": " << told(*v);
             bool const isMonotone = kv::isMonotone(codecOf(codec));
             EXPECT_EQ(c.undefinedRows > 0, !isMonotone) << nameOf(format(codec));

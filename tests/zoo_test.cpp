@@ -30,6 +30,10 @@ void forEachDriver(Shape const& shape, Options options,
     });
 }
 
+Step removal(std::size_t sequence, std::size_t first, std::size_t count) {
+    return {.verb = Verb::remove, .sequence = sequence, .number = count, .first = first};
+}
+
 // The shortest trace over the verbs of `everyStep` that shows each bug, in smallShape().
 std::map<std::string_view, Trace> const& shortestTraces() {
     static std::map<std::string_view, Trace> const traces{
@@ -43,6 +47,11 @@ std::map<std::string_view, Trace> const& shortestTraces() {
         {"position_restarts_after_prefill", {{Verb::prefill, 0, 1}, {Verb::observe, 0}}},
         {"position_off_by_one_after_eviction",
          {{Verb::append, 0, 1}, {Verb::evict, 0, 1}, {Verb::observe, 0}}},
+        {"removal_frees_positions",
+         {{Verb::append, 0, 1}, {Verb::remove, 0, 1}, {Verb::observe, 0}}},
+        {"removal_skips_layers", {{Verb::append, 0, 2}, removal(0, 1, 1), {Verb::attend, 0}}},
+        {"rollback_counts_rows",
+         {{Verb::append, 0, 2}, removal(0, 1, 1), {Verb::rollback, 0, 0}, {Verb::observe, 0}}},
         {"kv_head_by_modulo", {{Verb::prefill, 0, 1}}},
         {"fork_aliases", {{Verb::fork, 0, 1}, {Verb::prefill, 0, 2}, {Verb::prefill, 1, 1}}},
         {"ring_off_by_one_at_wrap", {{Verb::append, 0, 3}, {Verb::observe, 0}}},
@@ -63,6 +72,9 @@ Trace everyStep() {
             steps.push_back({Verb::rollback, s, n});
             steps.push_back({Verb::evict, s, n});
         }
+        for (std::size_t first = 0; first < 3; ++first)
+            for (std::size_t n = 1; n <= 3 - first; ++n)
+                steps.push_back(removal(s, first, n));
         for (std::int64_t delta : {-1, 1})
             steps.push_back({Verb::shift, s, 0, delta});
         for (Verb verb : {Verb::attend, Verb::observe, Verb::release})

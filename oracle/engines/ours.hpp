@@ -69,6 +69,9 @@ class Ours : public properties::AnyEngine {
     Answer evict(properties::SequenceId s, std::size_t count) override {
         return answer(engine_.evict(id(s), count));
     }
+    Answer remove(properties::SequenceId s, properties::RowRange rows) override {
+        return answer(engine_.remove(id(s), {rows.first, rows.count}));
+    }
     Answer shift(properties::SequenceId s, std::int64_t delta) override {
         return answer(engine_.shift(id(s), delta));
     }
