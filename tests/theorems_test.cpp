@@ -33,6 +33,9 @@ std::size_t lengthOf(std::string_view law, std::size_t wanted) {
     constexpr Limit limits[] = {
         {"rollback_append", 128},                // rolls back to every length, each from the start
         {"rollback_then_append_eq_fresh", 128},  // the same, and attends
+        {"remove_keeps_others", 128},            // removes at every place, and of every number
+        {"remove_then_append", 128},             // removes each row, and attends
+        {"remove_then_rollback", 128},           // rolls back over every gap
         {"prefill_any_chunking", 48},            // cuts everywhere and attends from every row
         {"fullAttention_causal", 64},            // full attention of every prefix
         {"decode_layers_eq_forward", 256},       // its second block has no window
