@@ -13,12 +13,14 @@
 #pragma once
 #include "capacity_wraps_silently.hpp"
 #include "fork_aliases.hpp"
+#include "keep_spares_later_sequences.hpp"
 #include "key_written_into_every_layer.hpp"
 #include "kv_head_by_modulo.hpp"
 #include "mask_one_key_too_narrow.hpp"
 #include "mask_one_key_too_wide.hpp"
 #include "position_off_by_one_after_eviction.hpp"
 #include "position_restarts_after_prefill.hpp"
+#include "release_keeps_position.hpp"
 #include "removal_frees_positions.hpp"
 #include "removal_skips_layers.hpp"
 #include "ring_off_by_one_at_wrap.hpp"
@@ -40,7 +42,8 @@ namespace kv::bugs {
 inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowVisible,
                             MaskOneKeyTooWide, MaskOneKeyTooNarrow, PositionRestartsAfterPrefill,
                             PositionOffByOneAfterEviction, RemovalFreesPositions,
-                            RemovalSkipsLayers, RollbackCountsRows, KvHeadByModulo, ForkAliases,
+                            RemovalSkipsLayers, RollbackCountsRows, ReleaseKeepsPosition,
+                            KeepSparesLaterSequences, KvHeadByModulo, ForkAliases,
                             RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently,
                             SumBeginsWhereTheLastEnded, SumBeginsAtItsBlock,
                             SumBeginsMidwayInChunks>

@@ -14,7 +14,7 @@
 // A model runs layer by layer, because the keys of a layer depend on the output of the one below.
 // `step` is that: it stores and answers a chunk in one layer, for layers 0, 1, ... in turn, and the
 // sequence grows when the last one is done. `append` and `prefill` are steps through all layers.
-// Until then only reads, `release` and `reset` are open to it; the other verbs are refused.
+// Until then only reads, `release`, `keep` and `reset` are open to it; the other verbs are refused.
 // A chunk is stored token by token, each answered before the next is stored, so that a chunk may be
 // longer than a ring.
 //
@@ -301,10 +301,17 @@ class Contiguous {
     Status release(SequenceId id) {
         if (!known(id))
             return {Refusal::unknownSequence};
-        Sequence& sequence = sequenceOf(id);
-        for (Layer<Decisions>& layer : layers_)
-            layer.clear(sequence.block);
-        sequence = {.block = indexOf(id)};
+        empty(indexOf(id));
+        return {};
+    }
+
+    /// Empties every sequence but this one, which stays as it is. Refused: unknown sequence.
+    Status keep(SequenceId id) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        for (std::size_t s = 0; s < sequences_.size(); ++s)
+            if (Decisions::isReleased({.sequence = s, .kept = indexOf(id)}))
+                empty(s);
         return {};
     }
 
@@ -357,6 +364,13 @@ class Contiguous {
     std::size_t valueElements(auto l) const { return shapeOf(l).kvHeads * shapeOf(l).valueDim; }
     std::size_t queryElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).keyDim; }
     std::size_t outputElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).valueDim; }
+
+    void empty(std::size_t s) {
+        for (Layer<Decisions>& layer : layers_)
+            layer.clear(sequences_[s].block);
+        sequences_[s] = {.block = s,
+                         .next = Decisions::positionAfterRelease(sequences_[s].next)};
+    }
 
     std::int64_t& positionOf(Sequence const& sequence, std::size_t row) {
         return positions_[sequence.block * capacity_ + row % capacity_];

@@ -89,6 +89,11 @@ struct Removal {
     std::size_t count;
 };
 
+/// Is a sequence released when another one, or it itself, is kept?
+struct Keep {
+    std::size_t sequence, kept;
+};
+
 /// Which block of storage does a fork write to: its parent's or its own?
 struct ForkStorage {
     std::size_t parents, own;
@@ -148,6 +153,13 @@ struct Standard {
 
     /// In which of all layers the rows behind a removal move down.
     static constexpr LayerRange layersOfRemoval(std::size_t layers) { return {0, layers}; }
+
+    /// A release forgets the next position, too.
+    static constexpr std::int64_t positionAfterRelease([[maybe_unused]] std::int64_t next) {
+        return 0;
+    }
+
+    static constexpr bool isReleased(Keep k) { return k.sequence != k.kept; }
 
     static constexpr std::size_t forkStorage(ForkStorage f) { return f.own; }
 

@@ -42,6 +42,7 @@ Answer call(AnyEngine& engine, Verb verb, Tokens const& stored, Tokens const& as
         case Verb::remove: return engine.remove(0, {0, 0});
         case Verb::shift: return engine.shift(0, 0);
         case Verb::release: return engine.release(0);
+        case Verb::keep: return engine.keep(0);
         case Verb::reset: break;
     }
     return engine.reset();

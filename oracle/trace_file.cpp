@@ -55,6 +55,7 @@ std::vector<Argument> argumentsOf(Verb verb) {
             return {sequenceArgument, targetArgument};
         case Verb::observe:
         case Verb::release:
+        case Verb::keep:
             return {sequenceArgument};
         case Verb::rollback:
             return {sequenceArgument, lengthArgument};

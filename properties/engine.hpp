@@ -118,6 +118,8 @@ class AnyEngine {
     virtual Answer shift(SequenceId, [[maybe_unused]] std::int64_t delta) { return notOffered(); }
     /// Empties one sequence: length 0, next position 0.
     virtual Answer release(SequenceId) { return notOffered(); }
+    /// Empties every sequence but one, which stays as it is.
+    virtual Answer keep(SequenceId) { return notOffered(); }
     /// Empties every sequence.
     virtual Answer reset() { return notOffered(); }
 

@@ -12,6 +12,7 @@
 #include "live.hpp"
 #include "position.hpp"
 #include "prefill.hpp"
+#include "release.hpp"
 #include "remove.hpp"
 #include "rollback.hpp"
 #include "spelling.hpp"
@@ -224,8 +225,10 @@ class Run {
                 break;
             case Verb::shift: model_.shiftBy(s.sequence, s.delta); break;
             case Verb::release: model_[s.sequence] = {}; break;
+            case Verb::keep:
             case Verb::reset:
-                for (SequenceId q = 0; q < declaration_.sequences; ++q) model_[q] = {};
+                for (SequenceId q = 0; q < declaration_.sequences; ++q)
+                    if (s.verb == Verb::reset || q != s.sequence) model_[q] = {};
                 break;
             case Verb::attend:
             case Verb::observe: break;
@@ -495,7 +498,7 @@ InputsOfStem inputsOf(std::string_view stem) {
         {"position", positionInputs},   {"rollback", rollbackInputs},
         {"fork", forkInputs},           {"heads", headsInputs},
         {"window", windowInputs},       {"evict", evictInputs},
-        {"remove", removeInputs},
+        {"remove", removeInputs},       {"release", releaseInputs},
         {"attention", attentionInputs}, {"prefill", prefillInputs},
         {"decode", decodeInputs},       {"layers", layersInputs},
         {"invariance", invarianceInputs}, {"subject", subjectInputs}};
@@ -612,9 +615,10 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
                      .inputs = 0,
                      .violation = {}};
     if (!result.why.empty()) return result;
+    bool const needsTurns = law.grade.modulo == moduloRotations.modulo;
     for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
         auto const& layer = declaration.layers[l];
-        if (auto const why = law.grade.isFree() ? "" : whyTurnsDoNotCompose(layer); *why != 0) {
+        if (auto const why = needsTurns ? whyTurnsDoNotCompose(layer) : ""; *why != 0) {
             if (result.why.empty()) result.why = why;
             continue;
         }
@@ -713,7 +717,8 @@ std::string brief(Trace const& trace) {
                 line += fmt::format("{}(s{}, asks {})", verb, s.sequence, s.target);
                 break;
             case Verb::observe:
-            case Verb::release: line += fmt::format("{}(s{})", verb, s.sequence); break;
+            case Verb::release:
+            case Verb::keep: line += fmt::format("{}(s{})", verb, s.sequence); break;
             case Verb::rollback:
                 line += fmt::format("{}(s{}, to {})", verb, s.sequence, s.length);
                 break;

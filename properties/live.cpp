@@ -194,6 +194,19 @@ Forked<LiveSubject::Handle> LiveSubject::fork(Handle handle) const {
     return {std::move(handle), Handle(running, child)};
 }
 
+LiveSubject::Handle LiveSubject::release(Handle handle) const {
+    accepted(handle, {.verb = Verb::release},
+             [&](AnyEngine& engine) { return engine.release(handle.id); });
+    return handle;
+}
+
+Kept<LiveSubject::Handle, LiveSubject::Handle> LiveSubject::keep(Handle chosen,
+                                                                 Handle other) const {
+    accepted(chosen, {.verb = Verb::keep},
+             [&](AnyEngine& engine) { return engine.keep(chosen.id); });
+    return {std::move(chosen), std::move(other)};
+}
+
 LiveSubject::Handle LiveSubject::evict(Handle handle, std::size_t count) const {
     accepted(handle, {.verb = Verb::evict, .count = count},
              [&](AnyEngine& engine) { return engine.evict(handle.id, count); });

@@ -190,6 +190,8 @@ class LiveSubject {
     Cache<Heads<Observed, Dyn, Dyn>, Heads<Observed, Dyn, Dyn>, Dyn> observe(Handle& handle) const;
     Handle rollback(Handle handle, std::size_t length) const;
     Forked<Handle> fork(Handle handle) const;
+    Handle release(Handle handle) const;
+    Kept<Handle, Handle> keep(Handle chosen, Handle other) const;
     Handle evict(Handle handle, std::size_t count) const;
     template <Extent F, Extent M>
     Handle remove(Handle handle, RowSpan<F, M> const& rows) const {

@@ -51,6 +51,7 @@ Answer play(AnyEngine& engine, Step const& s, Tokens const& tokens, Outputs& out
         case Verb::remove: return engine.remove(s.sequence, {s.first, s.count});
         case Verb::shift: return engine.shift(s.sequence, s.delta);
         case Verb::release: return engine.release(s.sequence);
+        case Verb::keep: return engine.keep(s.sequence);
         case Verb::reset: return engine.reset();
     }
     return Answer::refused("unknown verb");

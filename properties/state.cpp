@@ -56,13 +56,13 @@ bool State::isThere(SequenceState const& s, std::size_t length) const {
 }
 
 /// Whether dropping these rows asks nothing of a layer that it may be unable to do. Where rows
-/// become sinks that were in a ring, or where a ring that has lost rows had to move the others, an
-/// engine may refuse; dropping the oldest rows moves none.
+/// become sinks that were in a ring, or where a ring had to move its rows, an engine may refuse;
+/// dropping the oldest rows moves none.
 bool State::canMove(SequenceState const& s, Step const& step) const {
     for (std::size_t l = 0; step.count > 0 && l < s.lost.size(); ++l) {
         auto const& layer = declaration_->layers[l];
         if (layer.retained == 0) continue;
-        if (layer.sinks > 0 || (step.first > 0 && s.lost[l] > 0)) return false;
+        if (layer.sinks > 0 || step.first > 0) return false;
     }
     return true;
 }
@@ -88,7 +88,8 @@ Permission State::permission(Step const& step) const {
         case Verb::append:
         case Verb::prefill:
             return owed(s.length() + step.count <= declaration_->capacity &&
-                        s.next + std::int64_t(step.count) <= std::int64_t(positions()));
+                        (step.count == 0 ||
+                         s.next + std::int64_t(step.count) <= std::int64_t(positions())));
         case Verb::attend: return owed(s.length() > 0);
         case Verb::rollback:
             // A ring may have lost what the newest row left would see; a roomier one has not.
@@ -106,6 +107,7 @@ Permission State::permission(Step const& step) const {
         case Verb::shift: return ofShift(s, step.delta);
         case Verb::observe:
         case Verb::release:
+        case Verb::keep:
         case Verb::reset: break;
     }
     return mustAccept;
@@ -142,6 +144,10 @@ void State::apply(Step const& step) {
             for (auto& position : s.positions) position += step.delta;
             break;
         case Verb::release: s = emptied(s); break;
+        case Verb::keep:
+            for (auto& other : sequences_)
+                if (&other != &s) other = emptied(other);
+            break;
         default: break;
     }
 }

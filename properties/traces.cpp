@@ -255,7 +255,7 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
         Verb::attend,   Verb::attend,   Verb::attend,  Verb::observe, Verb::observe,
         Verb::rollback, Verb::rollback, Verb::fork,    Verb::fork,    Verb::evict,
         Verb::evict,    Verb::remove,   Verb::remove,  Verb::remove,  Verb::shift,
-        Verb::shift,    Verb::release,  Verb::reset};
+        Verb::shift,    Verb::release,  Verb::keep,    Verb::reset};
     do step.verb = draw.pick(weighted);
     while (!state.offers(step.verb));
     drawSequence(step, d, state, draw);

@@ -233,6 +233,10 @@ std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
         auto& life = lives[call.step.sequence];
         switch (call.step.verb) {
             case Verb::release: end(life); break;
+            case Verb::keep:
+                for (auto& other : lives)
+                    if (&other != &life) end(other);
+                break;
             case Verb::reset: std::ranges::for_each(lives, end); break;
             case Verb::fork: {
                 auto& child = lives[call.step.to];

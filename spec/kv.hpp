@@ -29,6 +29,7 @@
 // How it is taken back, continued twice, and forgotten.
 #include "rollback.hpp"  // the newest rows
 #include "fork.hpp"      // one past, two futures
+#include "release.hpp"   // a sequence, or every other one
 #include "remove.hpp"    // rows from the middle
 #include "evict.hpp"     // the oldest rows
 #include "invariance.hpp"  // what changes no bit

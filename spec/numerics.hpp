@@ -68,7 +68,7 @@ struct LayerDeclaration {
         (double, scale),                  // factor of every score; 1/sqrt(keyDim) in most models
         (std::size_t, window),            // keys one query sees, itself included; 0: all of them
         (std::size_t, sinks),             // first tokens that stay visible behind the window
-        (std::size_t, retained),          // rows the layer keeps, sinks not counted; 0: all
+        (std::size_t, retained),          // live rows it keeps, sinks not counted; 0: all
         (KeyStorage, keyStorage),         // rotated: re-rotated by a shift; raw: rotated when read
         (RotaryLayout, rotaryLayout),     //
         (std::size_t, rotaryDim),         // leading components that rotate; even, at most keyDim
@@ -83,11 +83,11 @@ struct LayerDeclaration {
 
 /// The verbs of the interface, spelled as in traces.
 enum class Verb : std::uint8_t {
-    append, prefill, attend, observe, rollback, fork, evict, remove, shift, release, reset
+    append, prefill, attend, observe, rollback, fork, evict, remove, shift, release, keep, reset
 };
 inline constexpr Verb everyVerb[] = {Verb::append,   Verb::prefill, Verb::attend, Verb::observe,
                                      Verb::rollback, Verb::fork,    Verb::evict,  Verb::remove,
-                                     Verb::shift,    Verb::release, Verb::reset};
+                                     Verb::shift,    Verb::release, Verb::keep,   Verb::reset};
 
 /// Whether which rows are kept, and where, depends on what is in them.
 enum class Addressing : std::uint8_t {

@@ -20,6 +20,7 @@
 #include "invariance.hpp"
 #include "layers.hpp"
 #include "merge.hpp"
+#include "release.hpp"
 #include "remove.hpp"
 
 namespace kv {
@@ -53,6 +54,8 @@ struct Spec {
     constexpr auto observe(auto const& cache) const { return cache; }
     constexpr auto rollback(auto cache, auto length) const { return kv::rollback(cache, length); }
     constexpr auto fork(auto cache) const { return kv::fork(cache); }
+    constexpr auto release(auto cache) const { return kv::release(cache); }
+    constexpr auto keep(auto chosen, auto other) const { return kv::keep(chosen, other); }
     constexpr auto remove(auto cache, auto const& rows) const { return kv::remove(cache, rows); }
     constexpr auto evict(auto cache, auto count) const { return kv::evict(cache, count); }
     constexpr auto shift(auto cache, Position by) const {
@@ -85,7 +88,7 @@ constexpr auto erased(Cache<Key, Value, N> const& c) {
 /// Every verb of one cache: a token that may not fit, taken back; three of which one is removed, so
 /// that there is a gap, taken back; n + 1 tokens by prefill; a fork; on one side an append, an
 /// eviction, a shift of what is left and another append, on the other an append, a rollback and a
-/// last token with its output.
+/// last token with its output; at last the first side is kept and the other one released.
 template <class Subject, class World>
 constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto const n = world.length();
@@ -99,14 +102,17 @@ constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto started = subject.prefill(std::move(emptied), tokensOf(world, 0, n + nat<1>));
     auto forked = subject.fork(std::move(started.cache));
     auto longer = subject.appendKV(std::move(forked.child), world.other(n + nat<1>));
-    auto child = subject.rollback(std::move(longer), n);
+    auto shorter = subject.rollback(std::move(longer), n);
     auto evicted = subject.evict(
         subject.appendKV(std::move(forked.parent), world.token(n + nat<1>)), nat<1>);
     auto shifted = subject.shift(std::move(evicted), world.distance());
     auto parent = subject.appendKV(std::move(shifted), world.token(n + nat<2>));
-    auto last = subject.appendKV(std::move(child), world.other(n));
+    auto last = subject.appendKV(std::move(shorter), world.other(n));
     auto output = subject.attend(last, world.other(n).query);
-    return hana::make_tuple(subject.observe(parent), subject.observe(last), output, behindGap);
+    auto const child = subject.observe(last);
+    auto kept = subject.keep(std::move(parent), std::move(last));
+    return hana::make_tuple(subject.observe(kept.chosen), child, output, behindGap,
+                            subject.observe(kept.other));
 }
 
 /// Compares two runs of it; the output is that of a last token at row n.
@@ -115,6 +121,7 @@ constexpr void compareRuns(auto& equation, auto const& left, auto const& right, 
     compareCaches(equation, left[hana::size_c<1>], right[hana::size_c<1>]);
     equation.row({.what = What::output, .row = n}, left[hana::size_c<2>], right[hana::size_c<2>]);
     compareCaches(equation, left[hana::size_c<3>], right[hana::size_c<3>]);
+    compareCaches(equation, left[hana::size_c<4>], right[hana::size_c<4>]);
 }
 
 inline constexpr Theorem trace_eq_spec{

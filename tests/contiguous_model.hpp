@@ -90,9 +90,10 @@ inline Shape smallShape() {
 }
 
 enum class Verb {
-    append, prefill, attend, observe, rollback, fork, evict, remove, shift, release, reset
+    append, prefill, attend, observe, rollback, fork, evict, remove, shift, release, keep,
+    reset
 };
-constexpr std::size_t verbs = 11;
+constexpr std::size_t verbs = 12;
 
 struct Step {
     Verb verb;
@@ -211,6 +212,11 @@ class Model {
                 break;
             case Verb::release:
                 sequences_[step.sequence] = {};
+                break;
+            case Verb::keep:
+                for (std::size_t s = 0; s < sequences_.size(); ++s)
+                    if (s != step.sequence)
+                        sequences_[s] = {};
                 break;
             default:
                 sequences_.assign(shape_.sequences, {});
@@ -542,6 +548,8 @@ class Driver : public AnyDriver {
                 return engine_.shift(id, step.delta);
             case Verb::release:
                 return engine_.release(id);
+            case Verb::keep:
+                return engine_.keep(id);
             default:
                 engine_.reset();
                 return {};
@@ -588,7 +596,7 @@ inline Trace randomTrace(Shape const& shape, std::mt19937& random) {
     Trace trace;
     for (std::size_t length = 1 + below(16); length > 0; --length) {
         Step step{Verb(below(verbs)), below(shape.sequences)};
-        if (step.verb == Verb::release || step.verb == Verb::reset)
+        if (step.verb == Verb::release || step.verb == Verb::keep || step.verb == Verb::reset)
             step.verb = below(4) == 0 ? step.verb : Verb::prefill;
         step.number = step.verb == Verb::fork ? below(shape.sequences) : below(shape.capacity);
         if (below(8) == 0)

@@ -159,6 +159,19 @@ TEST(Contiguous, goesBackToWhereAForgottenRowStood) {
     EXPECT_EQ(driver.apply({Verb::observe, 0}, 0).next, 0);
 }
 
+TEST(Contiguous, keepsOneSequenceOfThree) {
+    for (std::size_t kept = 0; kept < 3; ++kept)
+        expectModel(mixedShape(0), {{Verb::append, 0, 3},
+                                    {Verb::fork, 0, 1},
+                                    {Verb::append, 2, 5},
+                                    {Verb::keep, kept},
+                                    {Verb::observe, 0},
+                                    {Verb::observe, 1},
+                                    {Verb::observe, 2},
+                                    {Verb::prefill, 1, 2},
+                                    {Verb::observe, 1}});
+}
+
 TEST(Contiguous, goesInCirclesWithoutMovingRows) {
     Trace trace;
     for (int i = 0; i < 6; ++i)
@@ -288,6 +301,8 @@ TEST(ContiguousStep, isGivenUpByARelease) {
     auto const rows = rowsOf(shape, 0, 2);
     ASSERT_TRUE(
         driver.engine().step(SequenceId{0}, LayerIndex{0}, 2, rows[0].spans(Purpose::append), {}));
+    ASSERT_TRUE(driver.engine().keep(SequenceId{0}));
+    EXPECT_FALSE(driver.apply({Verb::append, 0, 1}, 0).accepted);
     ASSERT_TRUE(driver.engine().release(SequenceId{0}));
     EXPECT_TRUE(driver.apply({Verb::append, 0, 1}, 0).accepted);
     EXPECT_EQ(driver.apply({Verb::observe, 0}, 0).length, 1U);
@@ -314,6 +329,7 @@ TEST(ContiguousRefusal, leavesTheEngineAsItWas) {
         return engine.append(SequenceId{0}, count, rows);
     };
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.release(at(3)); });
+    expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.keep(at(3)); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.rollback(at(3), 0); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.evict(at(3), 0); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.shift(at(3), 0); });

@@ -72,6 +72,15 @@ struct Verbs {
     };
     void (*remove)(SymbolSpec const&, Rows&, SomeRows) =
         [](SymbolSpec const& spec, Rows& rows, SomeRows gone) { rows = spec.remove(rows, gone); };
+    void (*release)(SymbolSpec const&, Rows&) = [](SymbolSpec const& spec, Rows& rows) {
+        rows = spec.release(rows);
+    };
+    void (*keep)(SymbolSpec const&, Rows&, Rows&) =
+        [](SymbolSpec const& spec, Rows& chosen, Rows& other) {
+            auto kept = spec.keep(chosen, other);
+            chosen = std::move(kept.chosen);
+            other = std::move(kept.other);
+        };
     void (*shift)(SymbolSpec const&, Rows&, Position) =
         [](SymbolSpec const& spec, Rows& rows, Position by) { rows = spec.shift(rows, by); };
     ModelStep (*decodeModel)(SymbolSpec const&, Model const&, Caches const&, Hidden const&) =
@@ -89,6 +98,7 @@ inline int replacedVerbs(Verbs const& v) {
            int(v.observe != spec.observe) +
            int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
            int(v.evict != spec.evict) + int(v.remove != spec.remove) + int(v.shift != spec.shift) +
+           int(v.release != spec.release) + int(v.keep != spec.keep) +
            int(v.decodeModel != spec.decodeModel);
 }
 
@@ -143,6 +153,14 @@ class LiveSpec {
     Handle remove(Handle h, RowSpan<F, M> const& gone) const {
         verbs_.remove(spec_, *h.rows, SomeRows{gone.first, gone.count});
         return h;
+    }
+    Handle release(Handle h) const {
+        verbs_.release(spec_, *h.rows);
+        return h;
+    }
+    Kept<Handle, Handle> keep(Handle chosen, Handle other) const {
+        verbs_.keep(spec_, *chosen.rows, *other.rows);
+        return {std::move(chosen), std::move(other)};
     }
     Handle shift(Handle h, Position by) const {
         verbs_.shift(spec_, *h.rows, by);

@@ -513,6 +513,39 @@ inline std::vector<Mutant> const removeMutants{
           }}},
 };
 
+inline std::vector<Mutant> const releaseMutants{
+    {"a release is an eviction of every row",
+     {.release =
+          [](SymbolSpec const& spec, Rows& rows) { rows = spec.evict(rows, rows.length()); }}},
+    {"a release leaves the oldest row",
+     {.release =
+          [](SymbolSpec const& spec, Rows& rows) { rows = spec.rollback(rows, Dyn{1}); }}},
+    {"a release forgets the position only",
+     {.release = [](SymbolSpec const&, Rows& rows) { rows.next = 0; }}},
+};
+
+inline std::vector<Mutant> const keepMutants{
+    {"keep releases nothing", {.keep = [](SymbolSpec const&, Rows&, Rows&) {}}},
+    {"keep releases the chosen sequence too",
+     {.keep =
+          [](SymbolSpec const& spec, Rows& chosen, Rows& other) {
+              chosen = spec.release(chosen);
+              other = spec.release(other);
+          }}},
+    {"keep releases the chosen sequence and no other",
+     {.keep = [](SymbolSpec const& spec, Rows& chosen,
+                 Rows&) { chosen = spec.release(chosen); }}},
+    {"keep evicts the rows of the others",
+     {.keep = [](SymbolSpec const& spec, Rows&,
+                 Rows& other) { other = spec.evict(other, other.length()); }}},
+    {"keep sets the chosen sequence back",
+     {.keep =
+          [](SymbolSpec const& spec, Rows& chosen, Rows& other) {
+              other = spec.release(other);
+              chosen.next = 0;
+          }}},
+};
+
 inline std::vector<Mutant> const shiftMutants{
     {"a shift does not rotate",
      {.shift =
@@ -638,8 +671,8 @@ inline std::vector<Mutant> everyMutant() {
     std::vector<Mutant> all;
     for (auto const* group :
          {&appendMutants, &capacityMutants, &prefillMutants, &attendMutants, &observeMutants,
-          &rollbackMutants, &forkMutants, &evictMutants, &removeMutants, &shiftMutants,
-          &modelMutants, &mergeMutants})
+          &rollbackMutants, &forkMutants, &evictMutants, &removeMutants, &releaseMutants,
+          &keepMutants, &shiftMutants, &modelMutants, &mergeMutants})
         all.insert(all.end(), group->begin(), group->end());
     return all;
 }

@@ -142,6 +142,12 @@ class StoringEngine : public properties::AnyEngine {
         state_.apply({.verb = Verb::release, .sequence = s});
         return Answer::accepted();
     }
+    Answer keep(SequenceId s) override {
+        for (SequenceId other = 0; other < rows_.size(); ++other)
+            if (other != s) rows_[other].clear();
+        state_.apply({.verb = Verb::keep, .sequence = s});
+        return Answer::accepted();
+    }
     Answer reset() override {
         for (auto& rows : rows_) rows.clear();
         state_.apply({.verb = Verb::reset});

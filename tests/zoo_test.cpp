@@ -52,6 +52,9 @@ std::map<std::string_view, Trace> const& shortestTraces() {
         {"removal_skips_layers", {{Verb::append, 0, 2}, removal(0, 1, 1), {Verb::attend, 0}}},
         {"rollback_counts_rows",
          {{Verb::append, 0, 2}, removal(0, 1, 1), {Verb::rollback, 0, 0}, {Verb::observe, 0}}},
+        {"release_keeps_position", {{Verb::append, 0, 1}, {Verb::release, 0}, {Verb::observe, 0}}},
+        {"keep_spares_later_sequences",
+         {{Verb::append, 1, 1}, {Verb::keep, 0}, {Verb::observe, 1}}},
         {"kv_head_by_modulo", {{Verb::prefill, 0, 1}}},
         {"fork_aliases", {{Verb::fork, 0, 1}, {Verb::prefill, 0, 2}, {Verb::prefill, 1, 1}}},
         {"ring_off_by_one_at_wrap", {{Verb::append, 0, 3}, {Verb::observe, 0}}},
@@ -77,7 +80,7 @@ Trace everyStep() {
                 steps.push_back(removal(s, first, n));
         for (std::int64_t delta : {-1, 1})
             steps.push_back({Verb::shift, s, 0, delta});
-        for (Verb verb : {Verb::attend, Verb::observe, Verb::release})
+        for (Verb verb : {Verb::attend, Verb::observe, Verb::release, Verb::keep})
             steps.push_back({verb, s});
         steps.push_back({Verb::fork, s, 1 - s});
     }

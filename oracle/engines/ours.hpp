@@ -76,6 +76,7 @@ class Ours : public properties::AnyEngine {
         return answer(engine_.shift(id(s), delta));
     }
     Answer release(properties::SequenceId s) override { return answer(engine_.release(id(s))); }
+    Answer keep(properties::SequenceId s) override { return answer(engine_.keep(id(s))); }
     Answer reset() override {
         engine_.reset();
         return Answer::accepted();

@@ -1,0 +1,11 @@
+// release: the laws of spec/release.hpp, proved by the compiler that builds this file.
+#include "prove.hpp"
+
+namespace kv::proofs {
+
+static Table const table{[] {
+    proveAtAllLengths<release_forgets>();
+    proveAtAllLengths<keep_forgets_others>();
+}};
+
+}  // namespace kv::proofs
