@@ -104,7 +104,9 @@ struct Verdict {
 
 constexpr Theory theoryOf(Grade grade) {
     if (grade.isFree()) return Theory::none;
-    return grade.modulo == moduloRotations.modulo ? Theory::rotations : Theory::exponentials;
+    if (grade.modulo == moduloRotations.modulo) return Theory::rotations;
+    if (grade.modulo == moduloExponentials.modulo) return Theory::exponentials;
+    throw std::invalid_argument("no theory is known by this name");
 }
 
 /// Runs a claim over symbols; `limit` bounds the number of terms.

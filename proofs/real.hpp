@@ -3,7 +3,7 @@
 // Under Theory::exponentials two terms are equal if the laws of a field and of the exponential make
 // them so: sums and products commute and associate, fractions cancel, and
 //
-//     exp(x + y) = exp(x) exp(y),   exp(x - y) = exp(x) / exp(y),   exp(log x) = x
+//     exp(x + y) = exp(x) exp(y),   exp(x - y) = exp(x) / exp(y),   exp(log x) = x for x > 0
 //
 // Such terms are fractions of polynomials in symbols and in exponentials of symbols, where a score,
 // a maximum and whatever else is not said above counts as a symbol. They are compared at random
@@ -29,11 +29,13 @@ constexpr Residue operator-(Residue a, Residue b) {
 }
 constexpr Residue operator*(Residue a, Residue b) { return {a.value * b.value % Residue::prime}; }
 
-/// Never inverted, since that takes sixty products; two are equal after cross-multiplication.
+/// Never inverted, since that takes sixty products; two are equal after cross-multiplication. What
+/// is divided by 0 equals nothing.
 struct Fraction {
     Residue over, under{1};
     friend constexpr bool operator==(Fraction const& a, Fraction const& b) {
-        return a.over * b.under == b.over * a.under;
+        bool const isDefined = a.under.value != 0 && b.under.value != 0;
+        return isDefined && a.over * b.under == b.over * a.under;
     }
 };
 constexpr Fraction operator+(Fraction const& a, Fraction const& b) {

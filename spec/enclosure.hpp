@@ -15,7 +15,7 @@
 //
 // R17: where an engine may have met an infinity, the enclosure is undefined; it accepts everything.
 //
-// Not said here: a scale so large that a component of q overflows and the score does not.
+// Not said here: one operation (interval.hpp), one row (enclosure_row.hpp).
 #pragma once
 #include "dot_product.hpp"
 #include "softmax_bound.hpp"

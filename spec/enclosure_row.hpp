@@ -70,10 +70,12 @@ class Seq<Enclosure, Dyn> {
         centers_.at(i) = e.center;
         if (!open_.empty()) open_[i] = e;
     }
-    /// Whether e is a number, and of this row's arithmetic. A row of zeros takes that of e.
+    /// Whether e is a number, and of this row's arithmetic. A row of zeros that has none but the
+    /// default one takes that of e.
     bool fits(Enclosure const& e) {
         if (!(e == Enclosure{.center = e.center, .numerics = e.numerics})) return false;
         if (e.numerics == numerics_) return true;
+        if (numerics_ != &numericsF32) return false;
         for (double const center : centers_)
             if (center != 0) return false;
         numerics_ = e.numerics;

@@ -1,7 +1,8 @@
 // lanes: add many numbers up without waiting for each sum.
 //
 // A sum that is written from left to right waits for itself at every term. Where any order will do,
-// since what is added up is itself a bound, four sums side by side take a quarter of the time.
+// since what is added up is a bound or its own error is counted (R18), four sums side by side take
+// a quarter of the time.
 #pragma once
 #include <array>
 #include <cstddef>

@@ -19,6 +19,8 @@ struct ValueRows {
     std::size_t width;
 
     ValueRows(std::size_t n, std::size_t w) : width(w), rows_(n) {}
+    ValueRows(ValueRows const&) = delete;  // a copy would refer to its original
+    ValueRows& operator=(ValueRows const&) = delete;
     /// Row j, of elements that have a center and a radius.
     void set(std::size_t j, auto const& row) {
         if constexpr (requires { row.numbers(); }) {
@@ -98,10 +100,8 @@ class SoftmaxColumns {
     /// Numbers whose magnitudes are the most that the values of a row may be.
     double const* sized(Row const& row) {
         if (row.radius == nullptr) return row.center;
-        for (std::size_t c = 0; c < width_; ++c) {
+        for (std::size_t c = 0; c < width_; ++c)
             sizes_[c] = std::abs(row.center[c]) + row.radius[c];
-            given[c] = std::max(given[c], row.radius[c]);
-        }
         return sizes_.data();
     }
     void addMagnitude(double const* sized) {
@@ -115,6 +115,8 @@ class SoftmaxColumns {
             sums[c] += by.share * std::abs(sized[c]);
         }
         for (std::size_t c = 0; c < width_; ++c) center[c] += weight * row.center[c];
+        for (std::size_t c = 0; row.radius != nullptr && c < width_; ++c)
+            given[c] = std::max(given[c], row.radius[c]);
         for (std::size_t c = 0; !by.isOne && c < width_; ++c)
             rounded[c] += growth * std::abs(sized[c]);
         for (std::size_t c = 0; by.isOne && c < width_; ++c) {

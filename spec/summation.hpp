@@ -61,7 +61,7 @@ class Grid {
 /// order only the other terms count.
 struct Terms {
     double n = 0;       ///< all of them
-    double count = 0;   ///< those that are not 0
+    double count = 0;   ///< at least as many as are not 0
     double total = 0;   ///< sum |x_i|
     double capped = 0;  ///< sum min(|x_i|, u total)
 

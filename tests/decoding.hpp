@@ -45,7 +45,8 @@ class Decoding : public oracle::Ours<> {
                                std::vector<float> const& queries) const {
         auto const& d = declaration().layers[l];
         auto const layer = properties::layerOf<float>(d, numericsF32);
-        Position const at = content.nextPosition - 1;
+        auto const& positions = content.layers[l].positions;
+        Position const at = positions.back();
         Position const turn = std::max<Position>(at + wrong_.query, 0);
         auto const query =
             rotateRow(layer.position,
@@ -57,9 +58,10 @@ class Decoding : public oracle::Ours<> {
             Sums sums{wrong_, std::vector<float>(d.valueDim)};
             std::size_t const group = h * d.kvHeads / d.queryHeads;
             for (std::size_t r = 0; r < keys.size(); ++r) {
-                Position const position = content.layers[l].positions[r];
-                Position const first = content.nextPosition - Position(content.length);
-                if (!layer.mask.sees({at, position, std::size_t(position - first)})) continue;
+                Position const position = positions[r];
+                // Rows that a ring has lost stood behind the sinks.
+                std::size_t const lost = r < d.sinks ? 0 : content.length - keys.size();
+                if (!layer.mask.sees({at, position, lost + r})) continue;
                 float score = 0;
                 for (std::size_t e = 0; e < d.keyDim; ++e) score += query[h][e] * keys[r][group][e];
                 score *= scaleOf(d);

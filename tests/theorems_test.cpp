@@ -229,6 +229,8 @@ TEST(Reals, are_equal_by_the_laws_of_fields_and_of_the_exponential) {
     EXPECT_FALSE(areEqual(exp(x) + exp(y), exp(x + y)));
     EXPECT_FALSE(areEqual(exp(x), x));
     EXPECT_FALSE(areEqual(Num<Term>::max(x, y), Num<Term>::max(y, x))) << "a maximum is a symbol";
+    EXPECT_FALSE(areEqual((x - x) / (y - y), z)) << "what is divided by 0 equals nothing";
+    EXPECT_FALSE(areEqual(x / (y - y), z / (x - x)));
     proofs::Arena plain(1000);
     Term const a = proofs::leaf(plain, {.letter = 'a'}), b = proofs::leaf(plain, {.letter = 'b'});
     EXPECT_FALSE(areEqual(a + b, b + a)) << "without a theory nothing is granted";
