@@ -279,9 +279,13 @@ std::string explain(Catalog const& catalog, std::string_view name) {
            killsInWords(catalog.killedBy(law->name)) +
            fmt::format(
                "  written   spec/{0}.hpp: the verb, the equation and the claim\n"
-               "            proofs/{0}.cpp: the proof, by the compiler\n"
-               "            properties/{0}.hpp: the inputs that an engine is asked at\n",
-               law->stem);
+               "            proofs/{0}.cpp: the proof, by the compiler\n",
+               law->stem) +
+           (law->scope == Scope::spec
+                ? ""
+                : fmt::format("            properties/{}.hpp: the inputs that an engine is asked "
+                              "at\n",
+                              law->stem));
 }
 
 std::string summary(std::vector<ProvedShape> const& shapes) {

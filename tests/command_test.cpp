@@ -154,7 +154,6 @@ TEST(Explain, an_entry_says_everything) {
   kills     none yet: no bug of the zoo breaks this law first
   written   spec/two.hpp: the verb, the equation and the claim
             proofs/two.cpp: the proof, by the compiler
-            properties/two.hpp: the inputs that an engine is asked at
 )");
 }
 
