@@ -23,6 +23,8 @@
 #include "release_keeps_position.hpp"
 #include "removal_frees_positions.hpp"
 #include "removal_skips_layers.hpp"
+#include "reorder_is_skipped.hpp"
+#include "repeated_beam_is_not_copied.hpp"
 #include "ring_off_by_one_at_wrap.hpp"
 #include "rollback_counts_rows.hpp"
 #include "rolled_back_row_visible.hpp"
@@ -43,7 +45,8 @@ inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowV
                             MaskOneKeyTooWide, MaskOneKeyTooNarrow, PositionRestartsAfterPrefill,
                             PositionOffByOneAfterEviction, RemovalFreesPositions,
                             RemovalSkipsLayers, RollbackCountsRows, ReleaseKeepsPosition,
-                            KeepSparesLaterSequences, KvHeadByModulo, ForkAliases,
+                            KeepSparesLaterSequences, ReorderIsSkipped,
+                            RepeatedBeamIsNotCopied, KvHeadByModulo, ForkAliases,
                             RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently,
                             SumBeginsWhereTheLastEnded, SumBeginsAtItsBlock,
                             SumBeginsMidwayInChunks>

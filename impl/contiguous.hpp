@@ -70,7 +70,9 @@ class Contiguous {
     explicit Contiguous(Shape const& shape, Options options = {})
         : capacity_(validated(shape).capacity),
           sequences_(shape.sequences),
-          positions_(shape.sequences * capacity_) {
+          positions_(shape.sequences * capacity_),
+          beams_(shape.sequences),
+          owners_(shape.sequences) {
         layers_.reserve(shape.layers.size());
         for (LayerShape const& layer : shape.layers) {
             layers_.emplace_back(layer, Room{shape.sequences, capacity_, options.fill});
@@ -217,13 +219,12 @@ class Contiguous {
         if (child.length() != 0)
             return {Refusal::forkOntoRows};
         std::size_t const block =
-            Decisions::forkStorage({.parents = parent.block, .own = indexOf(fork.to)});
+            Decisions::forkStorage({.parents = parent.block, .own = child.block});
         assert(block < sequences_.size());
         if (block != parent.block) {
             for (Layer<Decisions>& layer : layers_)
                 layer.copy(parent.block, block);
-            std::copy_n(positions_.begin() + std::ptrdiff_t(parent.block * capacity_), capacity_,
-                        positions_.begin() + std::ptrdiff_t(block * capacity_));
+            copyPositions(parent.block, block);
         }
         child = parent;
         child.block = block;
@@ -297,6 +298,30 @@ class Contiguous {
         return {};
     }
 
+    /// Makes every sequence what its parent was, all at once. The first beam of a past takes its
+    /// storage over; the others get copies, in storage that no beam continues. Refused: not one
+    /// parent for each sequence, an unknown one, an unfinished step.
+    Status reorder(std::span<std::size_t const> parents) {
+        if (parents.size() != sequences_.size())
+            return {Refusal::reordersOthers};
+        for (std::size_t s = 0; s < parents.size(); ++s)
+            if (parents[s] >= sequences_.size())
+                return {Refusal::reordersOthers};
+            else if (sequences_[s].layersDone != 0)
+                return {Refusal::stepUnfinished};
+        std::ranges::fill(owners_, nobody);
+        for (std::size_t s = 0; s < parents.size(); ++s) {
+            beams_[s] = sequences_[Decisions::parentOf({.sequence = s, .parent = parents[s]})];
+            std::size_t& owner = owners_[beams_[s].block];
+            owner = owner == nobody ? s : owner;
+        }
+        for (std::size_t s = 0; s < parents.size(); ++s)
+            if (owners_[beams_[s].block] != s)
+                copyInto(freeBlockFor(s), beams_[s]);
+        std::ranges::copy(beams_, sequences_.begin());
+        return {};
+    }
+
     /// Empties one sequence: length 0, next position 0. It also gives up an unfinished step.
     Status release(SequenceId id) {
         if (!known(id))
@@ -339,6 +364,8 @@ class Contiguous {
         Purpose purpose;
     };
 
+    static constexpr std::size_t nobody = std::numeric_limits<std::size_t>::max();
+
     static Shape const& validated(Shape const& shape) {
         if (char const* why = whyInvalid(shape))
             throw std::invalid_argument(why);
@@ -365,10 +392,31 @@ class Contiguous {
     std::size_t queryElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).keyDim; }
     std::size_t outputElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).valueDim; }
 
+    /// There are as many blocks as beams, so that one is left for each.
+    std::size_t freeBlockFor(std::size_t beam) {
+        auto const free = std::ranges::find(owners_, nobody);
+        assert(free != owners_.end());
+        *free = beam;
+        return static_cast<std::size_t>(free - owners_.begin());
+    }
+
+    void copyInto(std::size_t block, Sequence& beam) {
+        LayerRange const targets = Decisions::layersOfCopy(layers_.size());
+        for (std::size_t l = targets.first; l < targets.last; ++l)
+            layers_[l].copy(beam.block, block);
+        copyPositions(beam.block, block);
+        beam.block = block;
+    }
+
+    void copyPositions(std::size_t from, std::size_t to) {
+        std::copy_n(positions_.begin() + std::ptrdiff_t(from * capacity_), capacity_,
+                    positions_.begin() + std::ptrdiff_t(to * capacity_));
+    }
+
     void empty(std::size_t s) {
         for (Layer<Decisions>& layer : layers_)
             layer.clear(sequences_[s].block);
-        sequences_[s] = {.block = s,
+        sequences_[s] = {.block = sequences_[s].block,
                          .next = Decisions::positionAfterRelease(sequences_[s].next)};
     }
 
@@ -480,6 +528,8 @@ class Contiguous {
     std::size_t capacity_;
     std::vector<Sequence> sequences_;
     std::vector<std::int64_t> positions_;  // [block][row mod capacity], of rows that rings lost too
+    std::vector<Sequence> beams_;      // room for a reorder
+    std::vector<std::size_t> owners_;  // which beam has each block, or nobody
     std::vector<Layer<Decisions>> layers_;
     Workspace work_;
 };

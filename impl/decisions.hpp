@@ -94,6 +94,11 @@ struct Keep {
     std::size_t sequence, kept;
 };
 
+/// Which old sequence does this one become, if the map says `parent`?
+struct Beam {
+    std::size_t sequence, parent;
+};
+
 /// Which block of storage does a fork write to: its parent's or its own?
 struct ForkStorage {
     std::size_t parents, own;
@@ -162,6 +167,11 @@ struct Standard {
     static constexpr bool isReleased(Keep k) { return k.sequence != k.kept; }
 
     static constexpr std::size_t forkStorage(ForkStorage f) { return f.own; }
+
+    static constexpr std::size_t parentOf(Beam b) { return b.parent; }
+
+    /// In which of all layers the rows of a past that several beams continue are copied.
+    static constexpr LayerRange layersOfCopy(std::size_t layers) { return {0, layers}; }
 
     static constexpr std::size_t firstOfSum(Sum) { return 0; }
 };

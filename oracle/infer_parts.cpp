@@ -1,5 +1,6 @@
 #include "oracle/infer_parts.hpp"
 
+#include <numeric>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -29,6 +30,8 @@ std::vector<float> expanded(std::size_t tokens, std::size_t heads, std::size_t d
 }
 
 Answer call(AnyEngine& engine, Verb verb, Tokens const& stored, Tokens const& asked) {
+    std::vector<properties::SequenceId> itself(engine.declaration().sequences);
+    std::iota(itself.begin(), itself.end(), std::size_t{0});
     Outputs outputs;
     properties::Content content;
     switch (verb) {
@@ -42,6 +45,7 @@ Answer call(AnyEngine& engine, Verb verb, Tokens const& stored, Tokens const& as
         case Verb::remove: return engine.remove(0, {0, 0});
         case Verb::shift: return engine.shift(0, 0);
         case Verb::release: return engine.release(0);
+        case Verb::reorder: return engine.reorder(itself);
         case Verb::keep: return engine.keep(0);
         case Verb::reset: break;
     }

@@ -28,7 +28,8 @@ constexpr std::string_view tensorsExtension = ".safetensors";
 constexpr std::size_t digestLetters = 64;
 constexpr auto largestDelta = static_cast<std::int64_t>(largestSize);
 
-// A field of a Step that stands on a line: a size, or, without a member, the signed `delta`.
+// A field of a Step that stands on a line: a size, or, without a member, the signed `delta` or the
+// list `parents`.
 struct Argument {
     std::string_view key;
     std::size_t Step::*size = nullptr;
@@ -40,6 +41,7 @@ constexpr Argument countArgument{"count", &Step::count};
 constexpr Argument lengthArgument{"length", &Step::length};
 constexpr Argument targetArgument{"target", &Step::target};
 constexpr Argument deltaArgument{"delta"};
+constexpr Argument parentsArgument{"parents"};
 
 // What a line carries besides its verb, in the order of the file.
 std::vector<Argument> argumentsOf(Verb verb) {
@@ -63,6 +65,8 @@ std::vector<Argument> argumentsOf(Verb verb) {
             return {sequenceArgument, toArgument};
         case Verb::shift:
             return {sequenceArgument, deltaArgument};
+        case Verb::reorder:
+            return {parentsArgument};
         case Verb::reset:
             return {};
     }
@@ -108,6 +112,17 @@ std::size_t readSequence(Node const& node, Declaration const& declaration) {
         node.refuse(fmt::format("is {} and declaration.sequences is {}; expected at most {}",
                                 sequence, declaration.sequences, declaration.sequences - 1));
     return sequence;
+}
+
+std::vector<std::size_t> readParents(Node const& node, Declaration const& declaration) {
+    if (node.length() != declaration.sequences)
+        node.refuse(fmt::format("has {} elements and declaration.sequences is {}; expected one "
+                                "parent for each sequence",
+                                node.length(), declaration.sequences));
+    std::vector<std::size_t> parents;
+    for (std::size_t s = 0; s < declaration.sequences; ++s)
+        parents.push_back(readSequence(node.at(s), declaration));
+    return parents;
 }
 
 // The verb of a line, which the declaration must offer.
@@ -210,7 +225,9 @@ Step readStep(Node const& line, Declaration const& declaration, std::size_t most
     line.allowOnly(keys);
     for (auto const& [key, size] : arguments) {
         Node const node = line.at(key);
-        if (size == nullptr)
+        if (key == parentsArgument.key)
+            step.parents = readParents(node, declaration);
+        else if (size == nullptr)
             step.delta = readSigned(node, -largestDelta, largestDelta);
         else if (size == &Step::sequence || size == &Step::to)
             step.*size = readSequence(node, declaration);
@@ -482,7 +499,9 @@ OrderedJson writeStep(Step const& step) {
     out["verb"] = write(step.verb);
     for (auto const& [key, size] : argumentsOf(step.verb)) {
         OrderedJson& value = out[std::string(key)];
-        if (size == nullptr)
+        if (key == parentsArgument.key)
+            value = step.parents;
+        else if (size == nullptr)
             value = step.delta;
         else
             value = step.*size;

@@ -116,6 +116,11 @@ class AnyEngine {
     virtual Answer remove(SequenceId, RowRange) { return notOffered(); }
     /// Adds `delta` to every position of the sequence and re-rotates what was stored rotated.
     virtual Answer shift(SequenceId, [[maybe_unused]] std::int64_t delta) { return notOffered(); }
+    /// Makes every sequence s equal to what sequence parents[s] was; all continue independently.
+    /// There is one parent for each sequence.
+    virtual Answer reorder([[maybe_unused]] std::vector<SequenceId> const& parents) {
+        return notOffered();
+    }
     /// Empties one sequence: length 0, next position 0.
     virtual Answer release(SequenceId) { return notOffered(); }
     /// Empties every sequence but one, which stays as it is.

@@ -14,6 +14,7 @@
 #include "prefill.hpp"
 #include "release.hpp"
 #include "remove.hpp"
+#include "reorder.hpp"
 #include "rollback.hpp"
 #include "spelling.hpp"
 #include "storing.hpp"
@@ -21,6 +22,7 @@
 #include "window.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <bit>
 #include <cstring>
@@ -65,6 +67,13 @@ class Model {
     }
 
     HandleCache& operator[](SequenceId s) { return caches_.at(s); }
+    void reorderBy(std::vector<SequenceId> const& parents) {
+        auto const each = [](auto const& all) {
+            return tabulate(all.size(), [&](std::size_t s) { return all[s]; });
+        };
+        auto const now = reorder(each(caches_), each(parents));
+        for (SequenceId s = 0; s < caches_.size(); ++s) caches_[s] = now[s];
+    }
     LiftedLayer const& layer(std::size_t l) const { return layers_[l]; }
     PoolRow::InLayer const& row(RowId id, std::size_t l) const { return pool_[id].layers[l]; }
     Storage const& keys(std::size_t l) const { return keys_[l]; }
@@ -225,6 +234,7 @@ class Run {
                 break;
             case Verb::shift: model_.shiftBy(s.sequence, s.delta); break;
             case Verb::release: model_[s.sequence] = {}; break;
+            case Verb::reorder: model_.reorderBy(s.parents); break;
             case Verb::keep:
             case Verb::reset:
                 for (SequenceId q = 0; q < declaration_.sequences; ++q)
@@ -499,6 +509,7 @@ InputsOfStem inputsOf(std::string_view stem) {
         {"fork", forkInputs},           {"heads", headsInputs},
         {"window", windowInputs},       {"evict", evictInputs},
         {"remove", removeInputs},       {"release", releaseInputs},
+        {"reorder", reorderInputs},
         {"attention", attentionInputs}, {"prefill", prefillInputs},
         {"decode", decodeInputs},       {"layers", layersInputs},
         {"invariance", invarianceInputs}, {"subject", subjectInputs}};
@@ -729,6 +740,9 @@ std::string brief(Trace const& trace) {
                 break;
             case Verb::shift:
                 line += fmt::format("{}(s{}, {:+})", verb, s.sequence, s.delta);
+                break;
+            case Verb::reorder:
+                line += fmt::format("{}({})", verb, fmt::join(s.parents, " "));
                 break;
             case Verb::reset: line += verb; break;
         }

@@ -194,6 +194,18 @@ Forked<LiveSubject::Handle> LiveSubject::fork(Handle handle) const {
     return {std::move(handle), Handle(running, child)};
 }
 
+Forked<LiveSubject::Handle> LiveSubject::reorder(Forked<Handle> beams,
+                                                 Parents<Nat<2>> const& parents) const {
+    // The two beams of a claim are two of all sequences; the others stay what they are.
+    SequenceId const ids[] = {beams.parent.id, beams.child.id};
+    std::vector<SequenceId> map(declaration_->sequences);
+    for (SequenceId s = 0; s < map.size(); ++s) map[s] = s;
+    for (std::size_t beam = 0; beam < 2; ++beam) map[ids[beam]] = ids[parents[beam]];
+    accepted(beams.parent, {.verb = Verb::reorder, .parents = map},
+             [&](AnyEngine& engine) { return engine.reorder(map); });
+    return beams;
+}
+
 LiveSubject::Handle LiveSubject::release(Handle handle) const {
     accepted(handle, {.verb = Verb::release},
              [&](AnyEngine& engine) { return engine.release(handle.id); });

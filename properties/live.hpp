@@ -192,6 +192,7 @@ class LiveSubject {
     Forked<Handle> fork(Handle handle) const;
     Handle release(Handle handle) const;
     Kept<Handle, Handle> keep(Handle chosen, Handle other) const;
+    Forked<Handle> reorder(Forked<Handle> beams, Parents<Nat<2>> const& parents) const;
     Handle evict(Handle handle, std::size_t count) const;
     template <Extent F, Extent M>
     Handle remove(Handle handle, RowSpan<F, M> const& rows) const {

@@ -50,6 +50,7 @@ Answer play(AnyEngine& engine, Step const& s, Tokens const& tokens, Outputs& out
         case Verb::evict: return engine.evict(s.sequence, s.count);
         case Verb::remove: return engine.remove(s.sequence, {s.first, s.count});
         case Verb::shift: return engine.shift(s.sequence, s.delta);
+        case Verb::reorder: return engine.reorder(s.parents);
         case Verb::release: return engine.release(s.sequence);
         case Verb::keep: return engine.keep(s.sequence);
         case Verb::reset: return engine.reset();

@@ -21,7 +21,7 @@ struct Spelling {
 template <class Enum>
 inline constexpr std::array<Spelling<Enum>, 0> everySpelling{};
 template <>
-inline constexpr std::array<Spelling<Verb>, 12> everySpelling<Verb>{{{Verb::append, "append"},
+inline constexpr std::array<Spelling<Verb>, 13> everySpelling<Verb>{{{Verb::append, "append"},
                                                                      {Verb::prefill, "prefill"},
                                                                      {Verb::attend, "attend"},
                                                                      {Verb::observe, "observe"},
@@ -30,6 +30,7 @@ inline constexpr std::array<Spelling<Verb>, 12> everySpelling<Verb>{{{Verb::appe
                                                                      {Verb::evict, "evict"},
                                                                      {Verb::remove, "remove"},
                                                                      {Verb::shift, "shift"},
+                                                                     {Verb::reorder, "reorder"},
                                                                      {Verb::release, "release"},
                                                                      {Verb::keep, "keep"},
                                                                      {Verb::reset, "reset"}}};

@@ -11,12 +11,31 @@ SequenceState emptied(SequenceState const& s) {
     return {0, {}, std::vector<std::size_t>(s.lost.size())};
 }
 
+void grow(SequenceState& s, std::size_t count, std::vector<LayerDeclaration> const& layers) {
+    for (std::size_t i = 0; i < count; ++i) s.positions.push_back(s.next++);
+    for (std::size_t l = 0; l < layers.size(); ++l)
+        if (layers[l].retained > 0 && s.length() > layers[l].retained + layers[l].sinks)
+            s.lost[l] = std::max(s.lost[l], s.length() - layers[l].retained);
+}
+
+void cut(SequenceState& s, std::size_t length) {
+    if (length < s.length()) s.next = s.positions[length];
+    s.positions.resize(length);
+    for (auto& lost : s.lost) lost = std::min(lost, length);
+}
+
 /// Drops rows; of those that a ring had lost, as many as there were among them.
 void drop(SequenceState& s, Step const& step) {
     auto const from = s.positions.begin() + std::ptrdiff_t(step.first);
     s.positions.erase(from, from + std::ptrdiff_t(step.count));
     for (auto& lost : s.lost)
         lost -= std::min(step.count, lost - std::min(lost, step.first));
+}
+
+/// One parent for each sequence, and each is one of them.
+bool isMap(std::vector<SequenceId> const& parents, std::size_t sequences) {
+    return parents.size() == sequences &&
+           std::ranges::all_of(parents, [&](SequenceId p) { return p < sequences; });
 }
 
 }  // namespace
@@ -58,13 +77,10 @@ bool State::isThere(SequenceState const& s, std::size_t length) const {
 /// Whether dropping these rows asks nothing of a layer that it may be unable to do. Where rows
 /// become sinks that were in a ring, or where a ring had to move its rows, an engine may refuse;
 /// dropping the oldest rows moves none.
-bool State::canMove(SequenceState const& s, Step const& step) const {
-    for (std::size_t l = 0; step.count > 0 && l < s.lost.size(); ++l) {
-        auto const& layer = declaration_->layers[l];
-        if (layer.retained == 0) continue;
-        if (layer.sinks > 0 || step.first > 0) return false;
-    }
-    return true;
+bool State::canMove(Step const& step) const {
+    return step.count == 0 || std::ranges::none_of(declaration_->layers, [&](auto const& layer) {
+        return layer.retained > 0 && (layer.sinks > 0 || step.first > 0);
+    });
 }
 
 /// No row may leave the tables. An engine may refuse what leaves no room there for the next token.
@@ -82,6 +98,7 @@ Permission State::permission(Step const& step) const {
     auto const owed = [](bool accept) { return accept ? mustAccept : mustRefuse; };
     if (!offers(step.verb)) return mayRefuse;
     if (step.verb == Verb::reset) return mustAccept;
+    if (step.verb == Verb::reorder) return owed(isMap(step.parents, sequences_.size()));
     if (step.sequence >= sequences_.size()) return mustRefuse;
     SequenceState const& s = sequences_[step.sequence];
     switch (step.verb) {
@@ -103,11 +120,12 @@ Permission State::permission(Step const& step) const {
         case Verb::evict:
         case Verb::remove:
             if (step.first > s.length() || step.count > s.length() - step.first) return mustRefuse;
-            return canMove(s, step) ? mustAccept : mayRefuse;
+            return canMove(step) ? mustAccept : mayRefuse;
         case Verb::shift: return ofShift(s, step.delta);
         case Verb::observe:
         case Verb::release:
         case Verb::keep:
+        case Verb::reorder:
         case Verb::reset: break;
     }
     return mustAccept;
@@ -118,24 +136,20 @@ void State::apply(Step const& step) {
         for (auto& s : sequences_) s = emptied(s);
         return;
     }
+    if (step.verb == Verb::reorder) {
+        auto const old = sequences_;
+        for (SequenceId s = 0; s < sequences_.size(); ++s)
+            sequences_[s] = old.at(step.parents.at(s));
+        return;
+    }
     SequenceState& s = sequences_.at(step.sequence);
     switch (step.verb) {
         case Verb::append:
         case Verb::prefill:
-            for (std::size_t i = 0; i < step.count; ++i) s.positions.push_back(s.next++);
+            grow(s, step.count, declaration_->layers);
             stored_ += step.count;
-            for (std::size_t l = 0; l < s.lost.size(); ++l) {
-                auto const& layer = declaration_->layers[l];
-                std::size_t const room = layer.retained + layer.sinks;
-                if (layer.retained > 0 && s.length() > room)
-                    s.lost[l] = std::max(s.lost[l], s.length() - layer.retained);
-            }
             break;
-        case Verb::rollback:
-            if (step.length < s.length()) s.next = s.positions[step.length];
-            s.positions.resize(step.length);
-            for (auto& lost : s.lost) lost = std::min(lost, step.length);
-            break;
+        case Verb::rollback: cut(s, step.length); break;
         case Verb::fork: sequences_.at(step.to) = s; break;
         case Verb::evict:
         case Verb::remove: drop(s, step); break;

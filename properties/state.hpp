@@ -44,7 +44,7 @@ class State {
    private:
     std::size_t positions() const;
     bool isThere(SequenceState const& s, std::size_t length) const;
-    bool canMove(SequenceState const& s, Step const& step) const;
+    bool canMove(Step const& step) const;
     Permission ofShift(SequenceState const& s, std::int64_t delta) const;
     Declaration const* declaration_;
     std::vector<SequenceState> sequences_;

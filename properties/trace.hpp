@@ -45,6 +45,7 @@ struct Step {
     std::size_t count = 0;    ///< append, prefill: tokens stored; evict, remove: rows dropped
     std::size_t length = 0;   ///< rollback: rows that stay
     std::int64_t delta = 0;   ///< shift: added to every position
+    std::vector<SequenceId> parents{};  ///< reorder: which old sequence each one becomes
     std::size_t target = 0;   ///< attend, prefill: serial of the token a query asks for
     friend bool operator==(Step const&, Step const&) = default;
 };

@@ -255,7 +255,7 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
         Verb::attend,   Verb::attend,   Verb::attend,  Verb::observe, Verb::observe,
         Verb::rollback, Verb::rollback, Verb::fork,    Verb::fork,    Verb::evict,
         Verb::evict,    Verb::remove,   Verb::remove,  Verb::remove,  Verb::shift,
-        Verb::shift,    Verb::release,  Verb::keep,    Verb::reset};
+        Verb::shift,    Verb::reorder,  Verb::release, Verb::keep,    Verb::reset};
     do step.verb = draw.pick(weighted);
     while (!state.offers(step.verb));
     drawSequence(step, d, state, draw);
@@ -271,6 +271,10 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
         case Verb::evict: step.count = drawEvicted(d, s.length(), draw); break;
         case Verb::remove: drawRemoved(step, s.length(), draw); break;
         case Verb::shift: step.delta = draw.pick<std::int64_t>({1, 2, 5, -1, -2, -s.next}); break;
+        case Verb::reorder:
+            for (SequenceId q = 0; q < d.sequences; ++q)
+                step.parents.push_back(draw.below(d.sequences));
+            break;
         default: break;
     }
     return step;
@@ -386,6 +390,12 @@ void lowerNumbers(Case const& c, std::vector<Case>& all) {
             lowered(i, field, value - 1);
         }
         if (step.delta != 0) lowered(i, &Step::delta, step.delta / 2);
+        for (SequenceId q = 0; q < step.parents.size(); ++q) {
+            auto parents = step.parents;
+            if (parents[q] == q) continue;
+            parents[q] = q;
+            lowered(i, &Step::parents, parents);
+        }
         if (step.verb != Verb::prefill) continue;
         Case less = c;
         less.trace.steps[i].verb = Verb::append;

@@ -220,6 +220,18 @@ std::vector<Line> singly(std::vector<Call> const& calls, Declaration const& decl
     return lines;
 }
 
+/// What a copy of a sequence came from: all that was done to it, and not what it was asked.
+std::vector<Line> again(std::vector<Line> const& life, SequenceId copy) {
+    std::vector<Line> lines;
+    for (Line line : life) {
+        line.step.sequence = copy;
+        line.isCompared = false;
+        bool const onlyLooks = line.step.verb == Verb::attend || line.step.verb == Verb::observe;
+        if (!onlyLooks) lines.push_back(std::move(line));
+    }
+    return lines;
+}
+
 /// What each sequence was asked, with all that its rows came from: what is run alone.
 std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
                                      Declaration const& declaration) {
@@ -238,15 +250,17 @@ std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
                     if (&other != &life) end(other);
                 break;
             case Verb::reset: std::ranges::for_each(lives, end); break;
-            case Verb::fork: {
-                auto& child = lives[call.step.to];
-                end(child);
-                for (Line line : life) {
-                    line.step.sequence = call.step.to;
-                    line.isCompared = false;
-                    bool const onlyLooks =
-                        line.step.verb == Verb::attend || line.step.verb == Verb::observe;
-                    if (!onlyLooks) child.push_back(std::move(line));
+            case Verb::fork:
+                end(lives[call.step.to]);
+                lives[call.step.to] = again(life, call.step.to);
+                break;
+            case Verb::reorder: {
+                auto const old = lives;
+                for (SequenceId s = 0; s < lives.size(); ++s) {
+                    SequenceId const parent = call.step.parents[s];
+                    if (parent == s) continue;
+                    end(lives[s]);
+                    lives[s] = again(old[parent], s);
                 }
                 break;
             }

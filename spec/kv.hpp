@@ -29,6 +29,7 @@
 // How it is taken back, continued twice, and forgotten.
 #include "rollback.hpp"  // the newest rows
 #include "fork.hpp"      // one past, two futures
+#include "reorder.hpp"   // the best of several
 #include "release.hpp"   // a sequence, or every other one
 #include "remove.hpp"    // rows from the middle
 #include "evict.hpp"     // the oldest rows
@@ -40,5 +41,6 @@
 #include "quantize.hpp"   // what it stores, code by code
 #include "storage.hpp"    // the same by declaration, a token at a time
 #include "enclosure.hpp"  // what it may then compute
-#include "subject.hpp"    // the spec as what is judged
+#include "spec.hpp"       // the spec as what is judged
+#include "subject.hpp"    // every verb in turn
 #include "laws.hpp"       // every theorem, under its verb

@@ -46,6 +46,7 @@ inline constexpr auto laws = hana::make_tuple(
          position_score_relative),
     stem("rollback", rollback_append, rollback_then_append_eq_fresh),
     stem("fork", fork_isolated),
+    stem("reorder", reorder_is_any_map),
     stem("release", release_forgets, keep_forgets_others),
     stem("heads", heads_gqa_eq_repeated),
     stem("window", window_eq_masked_full),

@@ -83,11 +83,13 @@ struct LayerDeclaration {
 
 /// The verbs of the interface, spelled as in traces.
 enum class Verb : std::uint8_t {
-    append, prefill, attend, observe, rollback, fork, evict, remove, shift, release, keep, reset
+    append, prefill, attend, observe, rollback, fork, evict, remove, shift, reorder, release,
+    keep, reset
 };
 inline constexpr Verb everyVerb[] = {Verb::append,   Verb::prefill, Verb::attend, Verb::observe,
                                      Verb::rollback, Verb::fork,    Verb::evict,  Verb::remove,
-                                     Verb::shift,    Verb::release, Verb::keep,   Verb::reset};
+                                     Verb::shift,    Verb::reorder, Verb::release, Verb::keep,
+                                     Verb::reset};
 
 /// Whether which rows are kept, and where, depends on what is in them.
 enum class Addressing : std::uint8_t {

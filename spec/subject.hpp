@@ -1,10 +1,8 @@
-// subject: let the spec be what is judged.
+// subject: do everything at once, to whatever is judged.
 //
-// A claim asks its subject to do things and compares what comes of it with the spec. The spec is a
-// subject itself: its verbs are the functions of this folder and its handles are caches. A theorem
-// about this subject, over symbols, is what the compiler proves. An engine becomes a subject in
-// properties/judge.hpp. Replace one verb below and you have a mutant of the spec, which some
-// theorem must kill.
+// A claim asks its subject to do things and compares what comes of it with the spec. The subject
+// may be the spec itself (spec.hpp) or an engine (properties/judge.hpp). Here it is asked for every
+// verb in turn, and the spec is read with lengths as types and with lengths as numbers.
 //
 //     trace_eq_spec     whatever was done, the read-back is the spec's
 //     erase_commutes    forgetting that a length is a type changes nothing
@@ -15,58 +13,9 @@
 // Checked by the compiler in proofs/subject.cpp, on engines by properties/subject.hpp.
 // Not said here: which traces are worth trying (properties/).
 #pragma once
-#include "capacity.hpp"
-#include "evict.hpp"
-#include "invariance.hpp"
-#include "layers.hpp"
-#include "merge.hpp"
-#include "release.hpp"
-#include "remove.hpp"
+#include "spec.hpp"
 
 namespace kv {
-
-/// The spec of one layer as a subject.
-template <class L, Extent C>
-struct Spec {
-    using Scalar = typename L::Scalar;
-    L layer;
-    C capacity;
-
-    constexpr auto empty() const { return emptyCacheOf(layer); }
-    constexpr auto appendKV(auto cache, auto const& token) const {
-        return store(layer, cache, token);
-    }
-    constexpr auto appendWithin(auto cache, auto const& token) const {
-        return kv::appendWithin(capacity, cache,
-                                storedKey(layer.position, token.key, cache.next), token.value);
-    }
-    /// A row of the wrong shape does not compile; see tests/refuse.
-    constexpr bool takesMisshapen(auto const&) const { return false; }
-    constexpr auto prefill(auto cache, auto const& tokens) const {
-        return kv::prefill(layer, cache, tokens);
-    }
-    constexpr auto attend(auto const& cache, auto const& query) const {
-        return kv::attend(layer, cache, query);
-    }
-    constexpr auto attendInParts(auto const& cache, auto const& query, Parts const& parts) const {
-        return kv::attendInParts(layer, cache, query, parts);
-    }
-    constexpr auto observe(auto const& cache) const { return cache; }
-    constexpr auto rollback(auto cache, auto length) const { return kv::rollback(cache, length); }
-    constexpr auto fork(auto cache) const { return kv::fork(cache); }
-    constexpr auto release(auto cache) const { return kv::release(cache); }
-    constexpr auto keep(auto chosen, auto other) const { return kv::keep(chosen, other); }
-    constexpr auto remove(auto cache, auto const& rows) const { return kv::remove(cache, rows); }
-    constexpr auto evict(auto cache, auto count) const { return kv::evict(cache, count); }
-    constexpr auto shift(auto cache, Position by) const {
-        return kv::shift(layer.position, cache, by);
-    }
-    constexpr auto decodeModel(auto const& model, auto const& caches, auto const& x) const {
-        return kv::decodeModel(model, caches, x);
-    }
-};
-template <class L, class C>
-Spec(L, C) -> Spec<L, C>;
 
 /// The same row, sequence or cache with every length as a number.
 template <class S>
@@ -85,10 +34,10 @@ constexpr auto erased(Cache<Key, Value, N> const& c) {
         erased(c.positions), keys, values, c.next};
 }
 
-/// Every verb of one cache: a token that may not fit, taken back; three of which one is removed, so
-/// that there is a gap, taken back; n + 1 tokens by prefill; a fork; on one side an append, an
-/// eviction, a shift of what is left and another append, on the other an append, a rollback and a
-/// last token with its output; at last the first side is kept and the other one released.
+/// Every verb: a token that may not fit, taken back; three of which one is removed, so that there
+/// is a gap, taken back; n + 1 tokens by prefill; a fork whose sides change places; on one side an
+/// append, an eviction, a shift of what is left and another append, on the other an append, a
+/// rollback and a last token with its output; at last the first side is kept, the other released.
 template <class Subject, class World>
 constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto const n = world.length();
@@ -100,7 +49,8 @@ constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto const behindGap = subject.observe(gapped);
     auto emptied = subject.rollback(std::move(gapped), n - n);
     auto started = subject.prefill(std::move(emptied), tokensOf(world, 0, n + nat<1>));
-    auto forked = subject.fork(std::move(started.cache));
+    auto const swapped = tabulate(nat<2>, [](std::size_t s) { return 1 - s; });
+    auto forked = subject.reorder(subject.fork(std::move(started.cache)), swapped);
     auto longer = subject.appendKV(std::move(forked.child), world.other(n + nat<1>));
     auto shorter = subject.rollback(std::move(longer), n);
     auto evicted = subject.evict(

@@ -16,7 +16,7 @@
 // declared, and are the same bits in another run if that is declared (invariance.hpp, where both
 // sides are the subject's).
 //
-// Not said here: which theorems there are (laws.hpp), what a subject offers (subject.hpp).
+// Not said here: which theorems there are (laws.hpp), what a subject offers (spec.hpp).
 #pragma once
 #include <cstddef>
 #include <cstdint>

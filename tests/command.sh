@@ -104,9 +104,9 @@ fi
 
 expect 0 stdout '^contiguous: held [1-9][0-9]* / refused 0 / not reachable 0 / violated 0$' \
     check contiguous --cases 200 --json report.json --junit report.xml
-expect 0 stdout '^could have shown 20 of 20 bugs of the zoo$' check contiguous --cases 1000
+expect 0 stdout '^could have shown ([0-9]+) of \1 bugs of the zoo$' check contiguous --cases 1000
 # Ten cases are too few to show half of the zoo: held, and worth nothing.
-expect 3 stdout '^could have shown [0-9] of 20 bugs of the zoo: too little, --require asks ' \
+expect 3 stdout '^could have shown [0-9]+ of [0-9]+ bugs of the zoo: too little, --require asks ' \
     check contiguous --cases 10
 expect 0 stdout '^contiguous: held 1 / ' check contiguous --law "$law"
 

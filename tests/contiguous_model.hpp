@@ -90,19 +90,27 @@ inline Shape smallShape() {
 }
 
 enum class Verb {
-    append, prefill, attend, observe, rollback, fork, evict, remove, shift, release, keep,
-    reset
+    append, prefill, attend, observe, rollback, fork, evict, remove, shift, reorder, release,
+    keep, reset
 };
-constexpr std::size_t verbs = 12;
+constexpr std::size_t verbs = 13;
 
 struct Step {
     Verb verb;
     std::size_t sequence = 0;
-    std::size_t number = 0;  // tokens, rows, length, or the other sequence
+    std::size_t number = 0;  // tokens, rows, length, the other sequence, or a map of all
     std::int64_t delta = 0;
     std::size_t target = everyone;
     std::size_t first = 0;  // index of the first row removed
 };
+
+// The digits of a number are a map of the sequences, the parent of sequence 0 first.
+inline std::vector<std::size_t> mapOf(std::size_t number, std::size_t sequences) {
+    std::vector<std::size_t> parents;
+    for (; parents.size() < sequences; number /= sequences)
+        parents.push_back(number % sequences);
+    return parents;
+}
 
 struct ModelRow {
     std::size_t serial;
@@ -210,6 +218,9 @@ class Model {
                     return false;
                 sequences_[step.number] = sequences_[step.sequence];
                 break;
+            case Verb::reorder:
+                reorder(mapOf(step.number, shape_.sequences));
+                break;
             case Verb::release:
                 sequences_[step.sequence] = {};
                 break;
@@ -238,6 +249,12 @@ class Model {
     static void remove(ModelSequence& sequence, std::size_t first, std::size_t count) {
         auto const from = sequence.rows.begin() + static_cast<std::ptrdiff_t>(first);
         sequence.rows.erase(from, from + static_cast<std::ptrdiff_t>(count));
+    }
+
+    void reorder(std::vector<std::size_t> const& parents) {
+        auto const old = sequences_;
+        for (std::size_t s = 0; s < old.size(); ++s)
+            sequences_[s] = old[parents[s]];
     }
 
     // A ring that has lost rows moves none of the others, and sinks in front of one stay there.
@@ -546,6 +563,8 @@ class Driver : public AnyDriver {
                 return engine_.remove(id, {step.first, step.number});
             case Verb::shift:
                 return engine_.shift(id, step.delta);
+            case Verb::reorder:
+                return engine_.reorder(mapOf(step.number, shape_.sequences));
             case Verb::release:
                 return engine_.release(id);
             case Verb::keep:
@@ -603,6 +622,8 @@ inline Trace randomTrace(Shape const& shape, std::mt19937& random) {
             step.number += shape.capacity;
         if (step.verb == Verb::fork)
             step.number %= shape.sequences;
+        if (step.verb == Verb::reorder)
+            step.number = below(27);
         if (step.verb == Verb::remove && below(4) != 0)
             step.number = 1 + below(2);
         step.first = below(4);

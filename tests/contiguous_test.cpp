@@ -159,6 +159,23 @@ TEST(Contiguous, goesBackToWhereAForgottenRowStood) {
     EXPECT_EQ(driver.apply({Verb::observe, 0}, 0).next, 0);
 }
 
+TEST(Contiguous, reordersByEveryMap) {
+    for (std::size_t map = 0; map < 27; ++map)
+        expectModel(mixedShape(0), {{Verb::append, 0, 3},
+                                    {Verb::append, 1, 6},
+                                    {Verb::reorder, 0, map},
+                                    {Verb::observe, 0},
+                                    {Verb::observe, 1},
+                                    {Verb::observe, 2},
+                                    {Verb::prefill, 2, 2},
+                                    {Verb::release, 1},
+                                    {Verb::reorder, 0, 26 - map},
+                                    {Verb::append, 1, 1},
+                                    {Verb::observe, 0},
+                                    {Verb::observe, 1},
+                                    {Verb::observe, 2}});
+}
+
 TEST(Contiguous, keepsOneSequenceOfThree) {
     for (std::size_t kept = 0; kept < 3; ++kept)
         expectModel(mixedShape(0), {{Verb::append, 0, 3},
@@ -287,6 +304,7 @@ TEST(ContiguousStep, growsWithTheLastLayer) {
           Verb::shift})
         EXPECT_FALSE(driver.apply({verb, 0, 0}, 0).accepted);
     EXPECT_EQ(engine.fork({id, SequenceId{1}}).refusal, Refusal::stepUnfinished);
+    EXPECT_FALSE(driver.apply({Verb::reorder, 0, 0}, 0).accepted);
     ASSERT_TRUE(engine.step(id, LayerIndex{1}, 2, spans(1), {}));
     ASSERT_TRUE(engine.step(id, LayerIndex{2}, 2, spans(2), {}));
     Driver<> whole(shape);
@@ -329,6 +347,9 @@ TEST(ContiguousRefusal, leavesTheEngineAsItWas) {
         return engine.append(SequenceId{0}, count, rows);
     };
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.release(at(3)); });
+    std::vector<std::size_t> const two{0, 1}, unknown{0, 1, 3};
+    expectRefusal(Refusal::reordersOthers, [&](auto& e) { return e.reorder(two); });
+    expectRefusal(Refusal::reordersOthers, [&](auto& e) { return e.reorder(unknown); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.keep(at(3)); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.rollback(at(3), 0); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.evict(at(3), 0); });
@@ -494,13 +515,14 @@ TEST(ContiguousStorage, isTakenOnce) {
         queries.push_back(std::span(rows[l].queries).first(layer.queryHeads * layer.keyDim));
     }
     SequenceId const one{0}, two{1};
+    std::vector<std::size_t> const beams{1, 1, 0};
     std::size_t const before = allocations;
     bool accepted = !!engine.prefill(one, 6, asked, outputs);
     accepted = accepted && engine.append(one, 2, stored);
     bool const refused = !engine.append(one, 2, stored);
     accepted = accepted && engine.attend(one, queries, newest) && engine.rollback(one, 7);
     accepted = accepted && engine.fork({one, two}) && engine.evict(two, 4);
-    accepted = accepted && engine.remove(two, {1, 1});
+    accepted = accepted && engine.remove(two, {1, 1}) && engine.reorder(beams);
     accepted = accepted && engine.shift(two, 2) && engine.append(two, 2, stored);
     accepted = accepted && engine.attend(two, queries, newest) && engine.release(one);
     engine.reset();

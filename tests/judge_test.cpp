@@ -33,7 +33,7 @@ void printPairs(Coverage const& c) {
 }
 
 TEST(Judge, our_engine_holds_and_every_pair_of_verbs_is_tried) {
-    auto const report = checked(oracle::ours("contiguous"), 15000);
+    auto const report = checked(oracle::ours("contiguous"), 16000);
     if (report.violation)
         FAIL() << report.violation->law << " at " << report.violation->where << ": got "
                << report.violation->got << ", want " << report.violation->want << "\n"

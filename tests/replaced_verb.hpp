@@ -72,6 +72,10 @@ struct Verbs {
     };
     void (*remove)(SymbolSpec const&, Rows&, SomeRows) =
         [](SymbolSpec const& spec, Rows& rows, SomeRows gone) { rows = spec.remove(rows, gone); };
+    void (*reorder)(SymbolSpec const&, Forked<Rows>&, Parents<Nat<2>> const&) =
+        [](SymbolSpec const& spec, Forked<Rows>& beams, Parents<Nat<2>> const& parents) {
+            beams = spec.reorder(beams, parents);
+        };
     void (*release)(SymbolSpec const&, Rows&) = [](SymbolSpec const& spec, Rows& rows) {
         rows = spec.release(rows);
     };
@@ -98,11 +102,12 @@ inline int replacedVerbs(Verbs const& v) {
            int(v.observe != spec.observe) +
            int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
            int(v.evict != spec.evict) + int(v.remove != spec.remove) + int(v.shift != spec.shift) +
+           int(v.reorder != spec.reorder) +
            int(v.release != spec.release) + int(v.keep != spec.keep) +
            int(v.decodeModel != spec.decodeModel);
 }
 
-/// A subject (spec/subject.hpp) whose handles own storage that changes in place.
+/// A subject (spec/spec.hpp) whose handles own storage that changes in place.
 class LiveSpec {
    public:
     using Scalar = proofs::Term;
@@ -153,6 +158,13 @@ class LiveSpec {
     Handle remove(Handle h, RowSpan<F, M> const& gone) const {
         verbs_.remove(spec_, *h.rows, SomeRows{gone.first, gone.count});
         return h;
+    }
+    Forked<Handle> reorder(Forked<Handle> beams, Parents<Nat<2>> const& parents) const {
+        Forked<Rows> rows{*beams.parent.rows, *beams.child.rows};
+        verbs_.reorder(spec_, rows, parents);
+        *beams.parent.rows = std::move(rows.parent);
+        *beams.child.rows = std::move(rows.child);
+        return beams;
     }
     Handle release(Handle h) const {
         verbs_.release(spec_, *h.rows);

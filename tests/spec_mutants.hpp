@@ -513,6 +513,40 @@ inline std::vector<Mutant> const removeMutants{
           }}},
 };
 
+inline std::vector<Mutant> const reorderMutants{
+    {"a reorder is skipped",
+     {.reorder = [](SymbolSpec const&, Forked<Rows>&, Parents<Nat<2>> const&) {}}},
+    {"a reorder sends beams to their parents",
+     {.reorder =
+          [](SymbolSpec const&, Forked<Rows>& beams, Parents<Nat<2>> const& parents) {
+              auto const old = beams;
+              (parents[0] == 0 ? beams.parent : beams.child) = old.parent;
+              (parents[1] == 0 ? beams.parent : beams.child) = old.child;
+          }}},
+    {"a reorder writes over a past that is still to be read",
+     {.reorder =
+          [](SymbolSpec const&, Forked<Rows>& beams, Parents<Nat<2>> const& parents) {
+              if (parents[0] == 1) beams.parent = beams.child;
+              if (parents[1] == 0) beams.child = beams.parent;
+          }}},
+    {"a reorder moves keys only",
+     {.reorder =
+          [](SymbolSpec const& spec, Forked<Rows>& beams, Parents<Nat<2>> const& parents) {
+              auto now = spec.reorder(beams, parents);
+              now.parent.values = beams.parent.values;
+              now.child.values = beams.child.values;
+              beams = std::move(now);
+          }}},
+    {"a reorder makes values of keys",
+     {.reorder =
+          [](SymbolSpec const& spec, Forked<Rows>& beams, Parents<Nat<2>> const& parents) {
+              beams = spec.reorder(beams, parents);
+              detail::changeLast(beams.child, [](Rows& r, std::size_t n) {
+                  r.values[n][0][0] = r.keys[n][0][0];
+              });
+          }}},
+};
+
 inline std::vector<Mutant> const releaseMutants{
     {"a release is an eviction of every row",
      {.release =
@@ -671,8 +705,8 @@ inline std::vector<Mutant> everyMutant() {
     std::vector<Mutant> all;
     for (auto const* group :
          {&appendMutants, &capacityMutants, &prefillMutants, &attendMutants, &observeMutants,
-          &rollbackMutants, &forkMutants, &evictMutants, &removeMutants, &releaseMutants,
-          &keepMutants, &shiftMutants, &modelMutants, &mergeMutants})
+          &rollbackMutants, &forkMutants, &evictMutants, &removeMutants, &reorderMutants,
+          &releaseMutants, &keepMutants, &shiftMutants, &modelMutants, &mergeMutants})
         all.insert(all.end(), group->begin(), group->end());
     return all;
 }

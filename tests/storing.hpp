@@ -142,6 +142,14 @@ class StoringEngine : public properties::AnyEngine {
         state_.apply({.verb = Verb::release, .sequence = s});
         return Answer::accepted();
     }
+    Answer reorder(std::vector<SequenceId> const& parents) override {
+        Step const step{.verb = Verb::reorder, .parents = parents};
+        if (!allows(step)) return Answer::refused("no map of sequences");
+        auto const old = rows_;
+        for (SequenceId s = 0; s < rows_.size(); ++s) rows_[s] = old[parents[s]];
+        state_.apply(step);
+        return Answer::accepted();
+    }
     Answer keep(SequenceId s) override {
         for (SequenceId other = 0; other < rows_.size(); ++other)
             if (other != s) rows_[other].clear();

@@ -52,6 +52,9 @@ std::map<std::string_view, Trace> const& shortestTraces() {
         {"removal_skips_layers", {{Verb::append, 0, 2}, removal(0, 1, 1), {Verb::attend, 0}}},
         {"rollback_counts_rows",
          {{Verb::append, 0, 2}, removal(0, 1, 1), {Verb::rollback, 0, 0}, {Verb::observe, 0}}},
+        {"reorder_is_skipped", {{Verb::append, 0, 1}, {Verb::reorder, 0, 0}, {Verb::observe, 1}}},
+        {"repeated_beam_is_not_copied",
+         {{Verb::append, 0, 1}, {Verb::reorder, 0, 0}, {Verb::observe, 1}}},
         {"release_keeps_position", {{Verb::append, 0, 1}, {Verb::release, 0}, {Verb::observe, 0}}},
         {"keep_spares_later_sequences",
          {{Verb::append, 1, 1}, {Verb::keep, 0}, {Verb::observe, 1}}},
@@ -67,6 +70,8 @@ std::map<std::string_view, Trace> const& shortestTraces() {
 // Every verb with every argument worth trying in smallShape().
 Trace everyStep() {
     Trace steps{{Verb::reset}};
+    for (std::size_t map = 0; map < 4; ++map)
+        steps.push_back({Verb::reorder, 0, map});
     for (std::size_t s = 0; s < 2; ++s) {
         for (std::size_t n = 0; n <= 4; ++n) {
             steps.push_back({Verb::append, s, n});

@@ -76,6 +76,9 @@ class Ours : public properties::AnyEngine {
         return answer(engine_.shift(id(s), delta));
     }
     Answer release(properties::SequenceId s) override { return answer(engine_.release(id(s))); }
+    Answer reorder(std::vector<properties::SequenceId> const& parents) override {
+        return answer(engine_.reorder(parents));
+    }
     Answer keep(properties::SequenceId s) override { return answer(engine_.keep(id(s))); }
     Answer reset() override {
         engine_.reset();

@@ -1,0 +1,15 @@
+// reorder: choose pasts that beams have in common.
+//
+// Inputs of reorder_is_any_map.
+// The beams differ in their newest token only, which stands at the same place in both.
+#pragma once
+#include "inputs.hpp"
+
+namespace kv::properties {
+
+inline Inputs reorderInputs(LayerDomain const& d) {
+    return {lengthsUpTo(roomFor(2, d.insideWindow())),
+            {Family::painted, Family::oneHot, Family::sampled}, HeadContent::same};
+}
+
+}  // namespace kv::properties
