@@ -478,6 +478,7 @@ char const* whyTurnsDoNotCompose(LayerDeclaration const& layer) {
 std::string placeOf(Place const& p) {
     switch (p.what) {
         case What::length: return "length";
+        case What::bytes: return "bytes";
         case What::nextPosition: return "next position";
         case What::position: return fmt::format("position of row {}", p.row);
         case What::acceptance: return fmt::format("acceptance of row {}", p.row);

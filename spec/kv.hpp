@@ -39,6 +39,7 @@
 #include "presets.hpp"    // what real engines would declare
 #include "quantize.hpp"   // what it stores, code by code
 #include "storage.hpp"    // the same by declaration, a token at a time
+#include "memory.hpp"     // how many bytes that takes
 #include "enclosure.hpp"  // what it may then compute
 #include "subject.hpp"    // the spec as what is judged
 #include "laws.hpp"       // every theorem, under its verb

@@ -56,6 +56,7 @@ inline constexpr auto laws = hana::make_tuple(
     stem("decode", decodeWithCache_eq_fullAttention),
     stem("layers", decode_layers_eq_forward),
     stem("merge", merge_eq_whole),
+    stem("memory", memory_counts_every_number, memory_grows_by_blocks),
     stem("invariance", repeat_same_bits, chunk_same_bits, copy_same_bits),
     stem("subject", trace_eq_spec, erase_commutes));
 

@@ -19,6 +19,7 @@
 #include "evict.hpp"
 #include "invariance.hpp"
 #include "layers.hpp"
+#include "memory.hpp"
 #include "merge.hpp"
 #include "release.hpp"
 #include "remove.hpp"
@@ -45,9 +46,7 @@ struct Spec {
     constexpr auto prefill(auto cache, auto const& tokens) const {
         return kv::prefill(layer, cache, tokens);
     }
-    constexpr auto attend(auto const& cache, auto const& query) const {
-        return kv::attend(layer, cache, query);
-    }
+    constexpr auto attend(auto const& c, auto const& q) const { return kv::attend(layer, c, q); }
     constexpr auto attendInParts(auto const& cache, auto const& query, Parts const& parts) const {
         return kv::attendInParts(layer, cache, query, parts);
     }
@@ -58,8 +57,9 @@ struct Spec {
     constexpr auto keep(auto chosen, auto other) const { return kv::keep(chosen, other); }
     constexpr auto remove(auto cache, auto const& rows) const { return kv::remove(cache, rows); }
     constexpr auto evict(auto cache, auto count) const { return kv::evict(cache, count); }
-    constexpr auto shift(auto cache, Position by) const {
-        return kv::shift(layer.position, cache, by);
+    constexpr auto shift(auto c, Position by) const { return kv::shift(layer.position, c, by); }
+    constexpr Bytes memory(std::span<LayerDeclaration const> layers, Holding const& h) const {
+        return memoryOf(layers, h);
     }
     constexpr auto decodeModel(auto const& model, auto const& caches, auto const& x) const {
         return kv::decodeModel(model, caches, x);

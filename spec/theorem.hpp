@@ -63,7 +63,8 @@ template <Scope S, class Claim>
 Theorem(std::string_view, std::string_view, ScopeIs<S>, Grade, Owed, Claim) -> Theorem<S, Claim>;
 
 /// Which of the observable things differs.
-enum class What : std::uint8_t { length, nextPosition, position, key, value, output, acceptance };
+enum class What : std::uint8_t { length, nextPosition, position, key, value, output, acceptance,
+                                 bytes };
 
 /// Where it differs: row i of kv or query head h, component d. Counted from 0.
 struct Place {

@@ -10,6 +10,7 @@
 #include "proofs/prove.hpp"
 
 #include <memory>
+#include <span>
 
 namespace kv::tests {
 
@@ -24,6 +25,7 @@ using Output = SymbolLayer::Output;
 using Rows = Cache<SymbolLayer::Key, SymbolLayer::Value, Dyn>;
 using SomeRows = RowSpan<Dyn, Dyn>;
 using Storage = std::shared_ptr<Rows>;
+using Layers = std::span<LayerDeclaration const>;
 using Model = decltype(std::declval<SymbolWorld const&>().model());
 using Caches = decltype(emptyCachesOf(std::declval<Model const&>()));
 using Hidden = decltype(std::declval<SymbolWorld const&>().hidden(0));
@@ -83,6 +85,10 @@ struct Verbs {
         };
     void (*shift)(SymbolSpec const&, Rows&, Position) =
         [](SymbolSpec const& spec, Rows& rows, Position by) { rows = spec.shift(rows, by); };
+    Bytes (*memory)(SymbolSpec const&, Layers, Holding const&) =
+        [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+            return spec.memory(layers, holding);
+        };
     ModelStep (*decodeModel)(SymbolSpec const&, Model const&, Caches const&, Hidden const&) =
         [](SymbolSpec const& spec, Model const& model, Caches const& caches, Hidden const& x) {
             return spec.decodeModel(model, caches, x);
@@ -99,6 +105,7 @@ inline int replacedVerbs(Verbs const& v) {
            int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
            int(v.evict != spec.evict) + int(v.remove != spec.remove) + int(v.shift != spec.shift) +
            int(v.release != spec.release) + int(v.keep != spec.keep) +
+           int(v.memory != spec.memory) +
            int(v.decodeModel != spec.decodeModel);
 }
 
@@ -165,6 +172,9 @@ class LiveSpec {
     Handle shift(Handle h, Position by) const {
         verbs_.shift(spec_, *h.rows, by);
         return h;
+    }
+    Bytes memory(Layers layers, Holding const& holding) const {
+        return verbs_.memory(spec_, layers, holding);
     }
     ModelStep decodeModel(Model const& model, Caches const& caches, Hidden const& x) const {
         return verbs_.decodeModel(spec_, model, caches, x);

@@ -95,6 +95,31 @@ ModelStep throughBlocks(Model const& model, Caches const& caches, Hidden const& 
     return {Caches{one.cache, two.cache}, second.combine(middle, two.output)};
 }
 
+// The bytes of layers that `change` has changed one by one.
+template <class Change>
+Bytes memoryOfChanged(SymbolSpec const& spec, Layers layers, Holding const& holding,
+                      Change change) {
+    std::vector<LayerDeclaration> changed(layers.begin(), layers.end());
+    for (auto& layer : changed) change(layer);
+    return spec.memory(changed, holding);
+}
+
+// What is left of the bytes without so many per group of the keys and of the values.
+template <class PerGroup>
+Bytes memoryWithout(SymbolSpec const& spec, Layers layers, Holding const& holding,
+                    PerGroup perGroup) {
+    Bytes less = 0;
+    for (auto const& l : layers) {
+        auto const of = [&](StoredFormat const& f, std::size_t dim) {
+            Bytes const groups = l.kvHeads * dim / groupLength(f, l.kvHeads, dim);
+            return groups * perGroup(codecOf(f.codec));
+        };
+        less += holding.sequences * heldRows(l, holding) *
+                (of(l.keyFormat, l.keyDim) + of(l.valueFormat, l.valueDim));
+    }
+    return spec.memory(layers, holding) - less;
+}
+
 }  // namespace detail
 
 inline std::vector<Mutant> const appendMutants{
@@ -666,13 +691,99 @@ inline std::vector<Mutant> const mergeMutants{
           }}},
 };
 
+inline std::vector<Mutant> const memoryMutants{
+    {"bytes of query heads are counted",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding, [](LayerDeclaration& l) {
+                  l.kvHeads = l.queryHeads;
+              });
+          }}},
+    {"a value takes as many bytes as a key",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding, [](LayerDeclaration& l) {
+                  l.valueDim = l.keyDim;
+                  l.valueFormat = l.keyFormat;
+              });
+          }}},
+    {"a block that is not full takes the bytes of its rows",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              auto unpaged = holding;
+              unpaged.blockRows = 1;
+              return spec.memory(layers, unpaged);
+          }}},
+    {"a block that is not full takes no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              auto full = holding;
+              full.rows -= full.rows % full.blockRows;
+              return spec.memory(layers, full);
+          }}},
+    {"scales take no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryWithout(spec, layers, holding, [](Codec const& c) {
+                  return storesScales(c) ? codeBits(c.scaleFormat) / 8 : Bytes{0};
+              });
+          }}},
+    {"zeros take no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryWithout(spec, layers, holding, [](Codec const& c) {
+                  return Bytes{c.scale == ScaleRule::span ? 1u : 0u};
+              });
+          }}},
+    {"a ring takes the bytes of every row",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding,
+                                             [](LayerDeclaration& l) { l.retained = 0; });
+          }}},
+    {"sinks of a ring take no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding,
+                                             [](LayerDeclaration& l) { l.sinks = 0; });
+          }}},
+    {"given scales and a tensor's scale take no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              Bytes all = spec.memory(layers, holding);
+              for (auto const& layer : layers) all -= sharedBytes(layer);
+              return all;
+          }}},
+    {"every sequence has its own given scales",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              auto one = holding;
+              one.sequences = 1;
+              return holding.sequences * spec.memory(layers, one);
+          }}},
+    {"rows are not padded",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              auto packed = holding;
+              packed.alignment = 1;
+              return spec.memory(layers, packed);
+          }}},
+    {"a token is padded and its heads are not",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding, [](LayerDeclaration& l) {
+                  l.keyFormat.row = l.valueFormat.row = CodecRow::token;
+              });
+          }}},
+};
+
 /// All of them, in the order of the verbs.
 inline std::vector<Mutant> everyMutant() {
     std::vector<Mutant> all;
     for (auto const* group :
          {&appendMutants, &capacityMutants, &prefillMutants, &attendMutants, &observeMutants,
           &rollbackMutants, &forkMutants, &evictMutants, &removeMutants, &releaseMutants,
-          &keepMutants, &shiftMutants, &modelMutants, &mergeMutants})
+          &keepMutants, &shiftMutants, &modelMutants, &mergeMutants, &memoryMutants})
         all.insert(all.end(), group->begin(), group->end());
     return all;
 }
