@@ -12,7 +12,10 @@
 // Not said here: the shortest trace that shows each one (tests/zoo_test.cpp).
 #pragma once
 #include "capacity_wraps_silently.hpp"
+#include "copied_block_keeps_its_reference.hpp"
 #include "fork_aliases.hpp"
+#include "fork_takes_no_reference.hpp"
+#include "full_block_is_not_copied.hpp"
 #include "keep_spares_later_sequences.hpp"
 #include "key_written_into_every_layer.hpp"
 #include "kv_head_by_modulo.hpp"
@@ -28,15 +31,19 @@
 #include "ring_off_by_one_at_wrap.hpp"
 #include "rollback_counts_rows.hpp"
 #include "rolled_back_row_visible.hpp"
+#include "shared_block_is_freed.hpp"
 #include "slot_reused.hpp"
 #include "stale_length_after_rollback.hpp"
 #include "sum_begins_at_its_block.hpp"
 #include "sum_begins_midway_in_chunks.hpp"
 #include "sum_begins_where_the_last_ended.hpp"
+#include "table_is_read_as_contiguous.hpp"
 
 #include "impl/contiguous.hpp"
+#include "impl/paged.hpp"
 
 #include <tuple>
+#include <type_traits>
 
 namespace kv::bugs {
 
@@ -47,14 +54,18 @@ inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowV
                             RemovalSkipsLayers, RollbackCountsRows, ReleaseKeepsPosition,
                             KeepSparesLaterSequences, ReorderIsSkipped,
                             RepeatedBeamIsNotCopied, KvHeadByModulo, ForkAliases,
+                            TableIsReadAsContiguous, ForkTakesNoReference, FullBlockIsNotCopied,
+                            SharedBlockIsFreed, CopiedBlockKeepsItsReference,
                             RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently,
                             SumBeginsWhereTheLastEnded, SumBeginsAtItsBlock,
                             SumBeginsMidwayInChunks>
     zoo{};
 
-/// The engine with this bug.
+/// The engine with this bug: a paged one, if the bug says so.
 template <class Bug>
-using EngineWith = impl::Contiguous<Bug>;
+using EngineWith =
+    std::conditional_t<requires { requires Bug::isPaged; }, impl::Paged<Bug>,
+                       impl::Contiguous<Bug>>;
 
 /// Calls f(bug) for every bug; `decltype` of the argument, without its reference, is the type.
 template <class F>

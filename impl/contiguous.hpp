@@ -24,43 +24,10 @@
 // Not said here: how fast it is. Every decision about an index is in decisions.hpp.
 #pragma once
 #include "layer.hpp"
+#include "request.hpp"
 #include "status.hpp"
 
-#include <stdexcept>
-
 namespace kv::impl {
-
-enum class SequenceId : std::size_t {};
-enum class LayerIndex : std::size_t {};
-
-/// What stands in storage that holds no row. Not-a-number makes a read beyond the length loud.
-struct Options {
-    float fill = std::numeric_limits<float>::quiet_NaN();
-};
-
-/// The rows of `count` tokens in one layer; `queries` is empty where nothing is asked.
-struct Rows {
-    std::span<float const> keys;     ///< [count][kvHeads][keyDim]
-    std::span<float const> values;   ///< [count][kvHeads][valueDim]
-    std::span<float const> queries;  ///< [count][queryHeads][keyDim]
-};
-
-/// What a sequence is, apart from its rows.
-struct SequenceState {
-    std::size_t length = 0;
-    std::int64_t nextPosition = 0;
-    friend bool operator==(SequenceState const&, SequenceState const&) = default;
-};
-
-/// `count` rows of a sequence, from index `first`.
-struct RowsAt {
-    std::size_t first, count;
-};
-
-/// The empty sequence `to` becomes a copy of `from`.
-struct Fork {
-    SequenceId from, to;
-};
 
 template <std::derived_from<Standard> Decisions = Standard>
 class Contiguous {
@@ -88,16 +55,13 @@ class Contiguous {
 
     /// Stores `count` tokens behind the last row. One entry of `rows` per layer, without queries.
     /// Refused: unknown sequence, wrong shape, full, position outside a rotary table.
-    Status append(SequenceId id, std::size_t count, std::span<Rows const> rows) {
+    Status append(SequenceId id, std::size_t count, RowsOfLayers rows) {
         return storeEverywhere(id, {count, Purpose::append}, rows, {});
     }
 
     /// Stores `count` tokens and answers the queries of each as if it were the newest. One entry of
     /// `rows` and of `outputs` ([count][queryHeads][valueDim]) per layer. Refused like append.
-    Status prefill(SequenceId id, std::size_t count, std::span<Rows const> rows,
-                   std::span<std::span<float> const> outputs) {
-        if (outputs.size() != layers_.size())
-            return {Refusal::wrongShape};
+    Status prefill(SequenceId id, std::size_t count, RowsOfLayers rows, OutputsOfLayers outputs) {
         return storeEverywhere(id, {count, Purpose::prefill}, rows, outputs);
     }
 
@@ -115,7 +79,7 @@ class Contiguous {
         if (sequence.layersDone != indexOf(layer) || (!first && sequence.chunk != count))
             return {Refusal::layerOutOfOrder};
         Chunk const chunk{count, output.empty() ? Purpose::append : Purpose::prefill};
-        if (!fitsLayer(indexOf(layer), chunk, rows, output.size()))
+        if (!fitsLayer(shapeOf(layer), chunk, rows, output.size()))
             return {Refusal::wrongShape};
         if (first)
             if (Status const room = roomFor(sequence, count); !room)
@@ -129,15 +93,11 @@ class Contiguous {
 
     /// Answers one query per layer, [queryHeads][keyDim], at the position of the newest row, into
     /// outputs [queryHeads][valueDim]. Refused: unknown sequence, wrong shape, empty sequence.
-    Status attend(SequenceId id, std::span<std::span<float const> const> queries,
-                  std::span<std::span<float> const> outputs) {
+    Status attend(SequenceId id, QueriesOfLayers queries, OutputsOfLayers outputs) {
         if (Status const ready = readyFor(id); !ready)
             return ready;
-        if (queries.size() != layers_.size() || outputs.size() != layers_.size())
+        if (!asksLayers(layers_, queries, outputs))
             return {Refusal::wrongShape};
-        for (std::size_t l = 0; l < layers_.size(); ++l)
-            if (queries[l].size() != queryElements(l) || outputs[l].size() != outputElements(l))
-                return {Refusal::wrongShape};
         Sequence const& sequence = sequenceOf(id);
         if (sequence.length() == 0)
             return {Refusal::emptySequence};
@@ -175,8 +135,9 @@ class Contiguous {
         if (Status const found = rowsHeld(id, layer, held); !found)
             return found;
         Layer<Decisions> const& from = layers_[indexOf(layer)];
-        if (out.positions.size() != held || !isDense(out.keys.size(), held, keyElements(layer)) ||
-            !isDense(out.values.size(), held, valueElements(layer)))
+        if (out.positions.size() != held ||
+            !isDense(out.keys.size(), held, keyElements(from.shape())) ||
+            !isDense(out.values.size(), held, valueElements(from.shape())))
             return {Refusal::wrongShape};
         from.read(sequenceOf(id).block, sequenceOf(id).rows(), out);
         return {};
@@ -359,23 +320,7 @@ class Contiguous {
         std::size_t length() const { return end - begin; }
         RowRange rows() const { return {begin, end}; }
     };
-    struct Chunk {
-        std::size_t count;
-        Purpose purpose;
-    };
-
     static constexpr std::size_t nobody = std::numeric_limits<std::size_t>::max();
-
-    static Shape const& validated(Shape const& shape) {
-        if (char const* why = whyInvalid(shape))
-            throw std::invalid_argument(why);
-        return shape;
-    }
-    static constexpr std::size_t indexOf(auto id) { return static_cast<std::size_t>(id); }
-    /// size == count * each, without a product that could overflow.
-    static constexpr bool isDense(std::size_t size, std::size_t count, std::size_t each) {
-        return size % each == 0 && size / each == count;
-    }
 
     bool known(SequenceId id) const { return indexOf(id) < sequences_.size(); }
     Sequence& sequenceOf(SequenceId id) { return sequences_[indexOf(id)]; }
@@ -387,10 +332,6 @@ class Contiguous {
     }
 
     LayerShape const& shapeOf(auto layer) const { return layers_[indexOf(layer)].shape(); }
-    std::size_t keyElements(auto l) const { return shapeOf(l).kvHeads * shapeOf(l).keyDim; }
-    std::size_t valueElements(auto l) const { return shapeOf(l).kvHeads * shapeOf(l).valueDim; }
-    std::size_t queryElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).keyDim; }
-    std::size_t outputElements(auto l) const { return shapeOf(l).queryHeads * shapeOf(l).valueDim; }
 
     /// There are as many blocks as beams, so that one is left for each.
     std::size_t freeBlockFor(std::size_t beam) {
@@ -454,42 +395,25 @@ class Contiguous {
         sequence.end -= rows.count;
     }
 
-    bool fitsLayer(std::size_t l, Chunk chunk, Rows const& rows, std::size_t outputs) const {
-        std::size_t const asked = chunk.purpose == Purpose::prefill ? chunk.count : 0;
-        return isDense(rows.keys.size(), chunk.count, keyElements(l)) &&
-               isDense(rows.values.size(), chunk.count, valueElements(l)) &&
-               isDense(rows.queries.size(), asked, queryElements(l)) &&
-               isDense(outputs, asked, outputElements(l));
-    }
-
     Status roomFor(Sequence const& sequence, std::size_t count) const {
         if (!Decisions::fits({sequence.length(), count, capacity_}))
             return {Refusal::full};
-        if (count == 0)
-            return {};
-        for (Layer<Decisions> const& layer : layers_)
-            if (std::cmp_greater(count, layer.shape().positions() - sequence.next))
-                return {Refusal::outsideRotaryTable};
-        return {};
+        return {hasPositions(layers_, sequence.next, count) ? Refusal::none
+                                                            : Refusal::outsideRotaryTable};
     }
 
-    Status storeEverywhere(SequenceId id, Chunk chunk, std::span<Rows const> rows,
-                           std::span<std::span<float> const> outputs) {
+    Status storeEverywhere(SequenceId id, Chunk chunk, RowsOfLayers rows,
+                           OutputsOfLayers outputs) {
         if (Status const ready = readyFor(id); !ready)
             return ready;
-        if (rows.size() != layers_.size())
+        if (!fitsLayers(layers_, chunk, rows, outputs))
             return {Refusal::wrongShape};
-        auto const outputOf = [&](std::size_t l) {
-            return chunk.purpose == Purpose::prefill ? outputs[l] : std::span<float>{};
-        };
-        for (std::size_t l = 0; l < layers_.size(); ++l)
-            if (!fitsLayer(l, chunk, rows[l], outputOf(l).size()))
-                return {Refusal::wrongShape};
         Sequence& sequence = sequenceOf(id);
         if (Status const room = roomFor(sequence, chunk.count); !room)
             return room;
         for (std::size_t l = 0; l < layers_.size(); ++l)
-            storeInLayer(sequence, l, chunk, rows[l], outputOf(l));
+            storeInLayer(sequence, l, chunk, rows[l],
+                         chunk.asked() == 0 ? std::span<float>{} : outputs[l]);
         grow(sequence, chunk);
         return {};
     }
@@ -498,22 +422,20 @@ class Contiguous {
     void storeInLayer(Sequence const& sequence, std::size_t l, Chunk chunk, Rows const& rows,
                       std::span<float> output) {
         Layer<Decisions>& layer = layers_[l];
-        auto const each = [&](std::size_t i, auto array, std::size_t elements) {
-            return array.subspan(i * elements, elements);
-        };
+        LayerShape const& shape = layer.shape();
         for (std::size_t i = 0; i < chunk.count; ++i) {
             std::int64_t const position = Decisions::positionOf({sequence.next, i});
             Cell const cell{sequence.block, sequence.end + i};
             KeyRow const key =
-                layer.storedKey(each(i, rows.keys, keyElements(l)), position, work_.key);
+                layer.storedKey(partOf(rows.keys, i, keyElements(shape)), position, work_.key);
             LayerRange const targets = Decisions::layersOfKey({l, layers_.size()});
             for (std::size_t t = targets.first; t < targets.last; ++t)
                 layers_[t].writeKey(cell, key);
-            layer.writeValue(cell, position, each(i, rows.values, valueElements(l)));
+            layer.writeValue(cell, position, partOf(rows.values, i, valueElements(shape)));
             if (chunk.purpose == Purpose::prefill)
                 layer.attend({sequence.block, sequence.begin, position, chunk.count,
-                              each(i, rows.queries, queryElements(l))},
-                             work_, each(i, output, outputElements(l)));
+                              partOf(rows.queries, i, queryElements(shape))},
+                             work_, partOf(output, i, outputElements(shape)));
         }
     }
 

@@ -104,6 +104,18 @@ struct ForkStorage {
     std::size_t parents, own;
 };
 
+/// May a row be written where it belongs, or into a copy of that block?
+struct BlockWrite {
+    std::size_t references;  ///< tables that name the block
+    std::size_t written;     ///< rows that were ever stored in it since it was taken
+    std::size_t blockRows;
+};
+
+/// In which of all blocks is this row? The table names one for it, and one for its first row.
+struct Lookup {
+    std::size_t row, blockRows, first, named, blocks;
+};
+
 /// With which of the `rows` visible rows, oldest first, does a sum begin? Any order is right, but
 /// one that hangs on anything else than the rows does not give the same bits again.
 struct Sum {
@@ -172,6 +184,25 @@ struct Standard {
 
     /// In which of all layers the rows of a past that several beams continue are copied.
     static constexpr LayerRange layersOfCopy(std::size_t layers) { return {0, layers}; }
+
+    static constexpr std::size_t blockOf(Lookup l) { return l.named; }
+
+    static constexpr bool isCopied(BlockWrite w) { return w.references > 1; }
+
+    /// How many tables name a block when one more does, when one lets go of it, and when one goes
+    /// on with a copy.
+    static constexpr std::size_t referencesAfterFork(std::size_t references) {
+        return references + 1;
+    }
+    static constexpr std::size_t referencesAfterRelease(std::size_t references) {
+        return references - 1;
+    }
+    static constexpr std::size_t referencesAfterCopy(std::size_t references) {
+        return references - 1;
+    }
+
+    /// May a block that so many tables name be given to anybody?
+    static constexpr bool isFree(std::size_t references) { return references == 0; }
 
     static constexpr std::size_t firstOfSum(Sum) { return 0; }
 };

@@ -49,6 +49,32 @@ struct Query {
     std::span<float const> heads;
 };
 
+/// The first `count` spots of the workspace, turned to begin where the sum of this query does.
+template <std::derived_from<Standard> Decisions>
+std::span<Spot const> inOrderOfSum(Query const& query, std::size_t count, Workspace& work) {
+    auto const spots = std::span(work.spots).first(count);
+    std::size_t const begin = Decisions::firstOfSum({.rows = count,
+                                                     .block = query.block,
+                                                     .chunk = query.chunk,
+                                                     .answered = work.answered++});
+    assert(begin <= count);
+    std::rotate(spots.begin(), spots.begin() + std::ptrdiff_t(begin), spots.end());
+    return spots;
+}
+
+/// Answers one token's query heads from these rows into `output` [queryHeads][valueDim].
+template <std::derived_from<Standard> Decisions>
+void attendHeads(Storage const& storage, Query const& query, std::span<Spot const> spots,
+                 Workspace& work, std::span<float> output) {
+    LayerShape const& shape = storage.shape();
+    for (std::size_t h = 0; h < shape.queryHeads; ++h)
+        storage.attend({.queryHead = h,
+                        .kvHead = Decisions::kvHead({h, shape.queryHeads, shape.kvHeads}),
+                        .position = query.position,
+                        .components = query.heads.subspan(h * shape.keyDim, shape.keyDim)},
+                       spots, work, output.subspan(h * shape.valueDim, shape.valueDim));
+}
+
 template <std::derived_from<Standard> Decisions>
 class Layer {
    public:
@@ -87,14 +113,7 @@ class Layer {
     void attend(Query const& query, Workspace& work, std::span<float> output) const {
         assert(query.heads.size() == shape().queryHeads * shape().keyDim);
         assert(output.size() == shape().queryHeads * shape().valueDim);
-        auto const slots = seenSlots(query, work);
-        for (std::size_t h = 0; h < shape().queryHeads; ++h)
-            storage_.attend({.block = query.block,
-                             .queryHead = h,
-                             .kvHead = Decisions::kvHead({h, shape().queryHeads, shape().kvHeads}),
-                             .position = query.position,
-                             .components = query.heads.subspan(h * shape().keyDim, shape().keyDim)},
-                            slots, work, output.subspan(h * shape().valueDim, shape().valueDim));
+        attendHeads<Decisions>(storage_, query, seenSpots(query, work), work, output);
     }
 
     /// How many of these rows the layer holds.
@@ -204,8 +223,8 @@ class Layer {
             f(spotOf({block, row}), row);
     }
 
-    /// The slots of the rows that a query sees, in the order in which they are summed.
-    std::span<std::size_t const> seenSlots(Query const& query, Workspace& work) const {
+    /// Where the rows are that a query sees, in the order in which they are summed.
+    std::span<Spot const> seenSpots(Query const& query, Workspace& work) const {
         std::size_t count = 0;
         RowRange const rows{query.oldestRow, marks_[query.block].readable};
         forEachHeld(query.block, rows, [&](Spot spot, std::size_t row) {
@@ -214,16 +233,9 @@ class Layer {
                                     .index = row - query.oldestRow,
                                     .window = shape().window,
                                     .sinks = shape().sinks}))
-                work.slots[count++] = spot.slot;
+                work.spots[count++] = spot;
         });
-        auto const slots = std::span(work.slots).first(count);
-        std::size_t const begin = Decisions::firstOfSum({.rows = count,
-                                                         .block = query.block,
-                                                         .chunk = query.chunk,
-                                                         .answered = work.answered++});
-        assert(begin <= count);
-        std::rotate(slots.begin(), slots.begin() + std::ptrdiff_t(begin), slots.end());
-        return slots;
+        return inOrderOfSum<Decisions>(query, count, work);
     }
 
     void refill(std::size_t block, RowRange rows) {

@@ -53,6 +53,13 @@ struct Shape {
 /// What is wrong with a shape, as a sentence; nullptr: nothing.
 inline char const* whyInvalid(Shape const& shape);
 
+/// The storage that sequences may share.
+struct PoolShape {
+    std::size_t blockRows, blocks;
+};
+/// What is wrong with a pool for a valid shape, as a sentence; nullptr: nothing.
+inline char const* whyInvalid(PoolShape pool, Shape const& shape);
+
 namespace detail {
 
 /// Sizes that are multiplied into one array of floats.
@@ -115,6 +122,20 @@ inline char const* whyInvalid(Shape const& shape) {
     for (LayerShape const& layer : shape.layers)
         if (char const* why = detail::whyInvalidLayer(shape, layer))
             return why;
+    return nullptr;
+}
+
+inline char const* whyInvalid(PoolShape pool, Shape const& shape) {
+    if (pool.blockRows == 0 ||
+        pool.blocks < shape.capacity / pool.blockRows + (shape.capacity % pool.blockRows != 0))
+        return "blockRows must be at least 1, and the blocks enough for capacity rows";
+    for (LayerShape const& layer : shape.layers) {
+        if (layer.retained != 0)
+            return "retained must be 0: a pool keeps every row";
+        for (std::size_t components : {layer.keyDim, layer.valueDim})
+            if (!detail::fitsInMemory({pool.blocks, layer.kvHeads, pool.blockRows, components}))
+                return "the storage of a layer must fit the address space";
+    }
     return nullptr;
 }
 

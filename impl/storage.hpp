@@ -46,7 +46,7 @@ struct KeyRow {
 
 /// One query head [keyDim], not rotated, and what it reads.
 struct HeadQuery {
-    std::size_t block, queryHead, kvHead;
+    std::size_t queryHead, kvHead;
     std::int64_t position;
     std::span<float const> components;
 };
@@ -61,15 +61,15 @@ struct RowsOut {
 /// Room for intermediate results, taken once and large enough for every layer.
 struct Workspace {
     std::vector<float> key, turnedQuery, turnedKey, scores;
-    std::vector<std::size_t> slots;
+    std::vector<Spot> spots;
     std::size_t answered = 0;  ///< sums so far
 
-    void growFor(LayerShape const& layer, std::size_t slotsPerHead) {
+    void growFor(LayerShape const& layer, std::size_t rows) {
         grow(key, layer.kvHeads * layer.keyDim);
         grow(turnedQuery, layer.keyDim);
         grow(turnedKey, layer.keyDim);
-        grow(scores, slotsPerHead);
-        grow(slots, slotsPerHead);
+        grow(scores, rows);
+        grow(spots, rows);
     }
 
    private:
@@ -123,23 +123,23 @@ class Storage {
         positions_[spot.block * size_.slots + spot.slot] = position;
     }
 
-    /// Answers one query head from these slots into `output` [valueDim].
-    void attend(HeadQuery const& query, std::span<std::size_t const> slots, Workspace& work,
+    /// Answers one query head from these rows into `output` [valueDim].
+    void attend(HeadQuery const& query, std::span<Spot const> spots, Workspace& work,
                 std::span<float> output) const {
         assert(query.kvHead < shape_.kvHeads && query.components.size() == shape_.keyDim);
         auto const turned = std::span(work.turnedQuery).first(shape_.keyDim);
         std::copy(query.components.begin(), query.components.end(), turned.begin());
         rotate(shape_, {query.position}, turned);
-        auto const scores = std::span(work.scores).first(slots.size());
-        for (std::size_t i = 0; i < slots.size(); ++i) {
-            Spot const spot{query.block, slots[i]};
-            scores[i] = dot(turned, seenKey(spot, query.kvHead, work)) * shape_.scale;
+        auto const scores = std::span(work.scores).first(spots.size());
+        for (std::size_t i = 0; i < spots.size(); ++i) {
+            scores[i] = dot(turned, seenKey(spots[i], query.kvHead, work)) * shape_.scale;
             if (!shape_.slopes.empty())
                 scores[i] += shape_.slopes[query.queryHead] *
-                             static_cast<float>(position(spot) - query.position);
+                             static_cast<float>(position(spots[i]) - query.position);
         }
-        softmaxMean(scores, slots,
-                    {valueAt({query.block, 0}, query.kvHead).data(), shape_.valueDim}, output);
+        softmaxMean(
+            scores, [&](std::size_t i) { return valueAt(spots[i], query.kvHead).data(); },
+            output);
     }
 
     /// Copies a row to place `row` of a read-back.
@@ -183,8 +183,10 @@ class Storage {
         std::ranges::fill(blockOf(values_, block, valuesPerBlock()), size_.fill);
     }
 
-    /// Makes block `to` a copy of block `from`.
+    /// Makes block `to` a copy of block `from`, if it is another one.
     void copyBlock(std::size_t from, std::size_t to) {
+        if (from == to)
+            return;
         auto const copy = [&](auto& array, std::size_t size) {
             std::ranges::copy(blockOf(array, from, size), blockOf(array, to, size).begin());
         };

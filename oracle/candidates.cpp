@@ -11,7 +11,14 @@
 namespace kv::oracle {
 
 std::vector<properties::Candidate> const& candidates() {
-    static std::vector<properties::Candidate> const all = ourCandidates();
+    static std::vector<properties::Candidate> const all = [] {
+        std::vector<properties::Candidate> engines{ours("contiguous"),
+                                                   ours<impl::Paged<>>("paged")};
+        for (auto const& part :
+             {bugsOfPart<0>(), bugsOfPart<1>(), bugsOfPart<2>(), bugsOfPart<3>()})
+            engines.insert(engines.end(), part.begin(), part.end());
+        return engines;
+    }();
     return all;
 }
 

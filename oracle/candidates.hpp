@@ -1,7 +1,7 @@
 // candidates: name every engine that the command can check.
 //
-// The engines themselves are templates, one per bug of the zoo. They are compiled in one place, so
-// that whoever only needs to find an engine by its name does not compile them again.
+// The engines themselves are templates, one per bug of the zoo. They are compiled in a few files
+// beside this one, so that whoever only needs to find an engine by its name does not do so again.
 #pragma once
 #include "properties/check.hpp"
 
@@ -10,7 +10,7 @@
 
 namespace kv::oracle {
 
-/// "contiguous", then "bugs/NAME" for every bug of the zoo.
+/// "contiguous" and "paged", then "bugs/NAME" for every bug of the zoo.
 std::vector<properties::Candidate> const& candidates();
 
 /// The candidate of that name, which must be among `all`. Throws BadArgument, with all names, where

@@ -4,11 +4,13 @@
 #include "oracle/candidates.hpp"
 #include "oracle/catalog.hpp"
 #include "oracle/infer.hpp"
+#include "oracle/memory.hpp"
 #include "oracle/meter.hpp"
 #include "oracle/replay.hpp"
 #include "oracle/presets.hpp"
 #include "oracle/report.hpp"
 #include "oracle/verify.hpp"
+#include "properties/declaration.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -246,9 +248,7 @@ Exit runCheck(CheckArguments const& arguments) {
     CheckRun run;
     run.report = properties::check(candidate, options);
     bar.clear();
-    run.verbs.assign(std::begin(everyVerb), std::end(everyVerb));
-    if (candidate.fixed)
-        run.verbs = candidate.fixed->verbs;
+    run.verbs = properties::setupsFor(candidate).front().declaration.verbs;
     run.cases = options.cases;
     run.law = options.law;
     run.power = arguments.power;
@@ -316,6 +316,15 @@ Exit runMeter(MeterOptions options, std::vector<std::string> const& typed,
     return Exit::held;
 }
 
+Exit runMemory(MemoryQuery const& query, std::string const& jsonPath) {
+    requireOtherFile("--json", jsonPath, "the trace", query.of);
+    auto const all = memoryFor(query);
+    ReportFile json(jsonPath);
+    say(print(all));
+    json.write(jsonText(toJson(all)));
+    return Exit::held;
+}
+
 /// Everything a command line can ask for.
 struct Arguments {
     bool isJson = false, isFull = false;
@@ -324,6 +333,7 @@ struct Arguments {
     std::vector<std::string> rules;
     CheckArguments check;
     MeterOptions meter;
+    MemoryQuery memory;
     std::vector<std::pair<CLI::App*, std::function<Exit()>>> commands{};
 };
 
@@ -374,7 +384,7 @@ void addCheck(CLI::App& app, Arguments& a) {
                          std::string const& help) {
         return check->add_option(name, value, help)->type_name(unit);
     };
-    add("ENGINE", c.engine, "", "contiguous, or bugs/NAME for a bug of the zoo")->required();
+    add("ENGINE", c.engine, "", "contiguous, paged, or bugs/NAME for a bug of the zoo")->required();
     add("--cases", c.cases, "N", "Random traces to try (10000)")->transform(within(1, mostCases));
     add("--size", c.size, "SIZE", "RapidCheck's largest size: longer traces (100)")
         ->transform(within(0, mostCases - 1));
@@ -405,7 +415,7 @@ void addCheck(CLI::App& app, Arguments& a) {
 
 void addInfer(CLI::App& app, Arguments& a) {
     auto* infer = app.add_subcommand("infer", "Propose an engine's declaration by asking it");
-    infer->add_option("ENGINE", a.engine, "contiguous, or bugs/NAME for a bug of the zoo")
+    infer->add_option("ENGINE", a.engine, "contiguous, paged, or bugs/NAME for a bug of the zoo")
         ->required()
         ->type_name("");
     infer
@@ -476,6 +486,40 @@ void addMeter(CLI::App& app, Arguments& a) {
     a.commands.emplace_back(meter, [&a] { return runMeter(a.meter, a.rules, a.json); });
 }
 
+void addMemory(CLI::App& app, Arguments& a) {
+    auto& q = a.memory;
+    auto* memory = app.add_subcommand("memory", "Count the bytes that a declared cache takes");
+    auto const add = [&](std::string const& name, auto& value, std::string const& unit,
+                         std::string const& help) {
+        return memory->add_option(name, value, help)->type_name(unit);
+    };
+    auto const size = [&](std::string const& name, auto& value, std::string const& help,
+                          std::uint64_t least = 1) {
+        add(name, value, "N", help)->transform(within(least, properties::largestSize));
+    };
+    add("DECLARED", q.of, "", "An engine, a trace, or nothing: then sizes are options");
+    add("--layers", q.layers, "N", "Layers")->transform(within(1, mostLayers));
+    size("--kv-heads", q.kvHeads, "Kv heads of a layer");
+    size("--head-dim", q.headDim, "Components of a key, and of a value unless --value-dim");
+    size("--value-dim", q.valueDim, "Components of a value");
+    add("--format", q.format, "CODEC", "In which keys, and values, are stored: f16, q8_0, ...");
+    add("--values-format", q.valuesFormat, "CODEC", "The same of values, where it is another one");
+    add("--codec-row", q.codecRow, "ROW", "What a codec takes for a row: head or token (head)");
+    size("--retained", q.retained, "Rows that a ring keeps, sinks not counted (all)");
+    size("--sinks", q.sinks, "First rows that stay beside the ring (0)", 0);
+    size("--sequences", q.sequences, "Sequences (those declared; of plain sizes 1)");
+    size("--length", q.length, "Rows of each sequence (the capacity declared)", 0);
+    size("--block", q.blockRows, "Rows of a block, which counts whole (as in the pool, or 1)");
+    size("--alignment", q.alignment, "Bytes; what a codec takes for a row begins there (1)");
+    add("--json", a.json, "FILE", "Write the report there as JSON");
+    memory->footer(
+        "Examples:\n"
+        "  kvspec memory contiguous\n"
+        "  kvspec memory tests/data/smollm2.trace --length 2048\n"
+        "  kvspec memory --layers 32 --kv-heads 32 --head-dim 128 --format f16 --length 4096");
+    a.commands.emplace_back(memory, [&a] { return runMemory(a.memory, a.json); });
+}
+
 /// Without proofs/ the compiler has built the program and proved nothing.
 std::string versionText() {
     bool const isProved =
@@ -516,6 +560,7 @@ Exit run(int count, char const* const* words) {
     addTraces(app, arguments);
     addNumerics(app, arguments);
     addMeter(app, arguments);
+    addMemory(app, arguments);
     try {
         // The first file that is opened would take the place of a closed stdout, and its contents.
         if (fcntl(STDOUT_FILENO, F_GETFD) == -1)

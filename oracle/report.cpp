@@ -275,7 +275,9 @@ std::string powerLines(CheckRun const& run) {
         width = std::max(width, one.bug.size());
     for (auto const& one : run.report.reach)
         text += fmt::format("{:<9} {:<{}}  {}\n", text.empty() ? "power" : "", one.bug, width,
-                            one.cases ? fmt::format("shown by case {}", *one.cases) : "not shown");
+                            one.cases            ? fmt::format("shown by case {}", *one.cases)
+                            : one.breaksEquation ? "shown by the equation of a law"
+                                                 : "not shown");
     return text;
 }
 
@@ -423,6 +425,8 @@ OrderedJson reportToJson(CheckRun const& run) {
         OrderedJson entry{{"bug", one.bug}};
         if (one.cases)
             entry["cases"] = *one.cases;
+        if (one.breaksEquation)
+            entry["breaksEquation"] = true;
         out["power"].push_back(entry);
     }
     out["laws"] = OrderedJson::array();

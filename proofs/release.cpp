@@ -6,6 +6,7 @@ namespace kv::proofs {
 static Table const table{[] {
     proveAtAllLengths<release_forgets>();
     proveAtAllLengths<keep_forgets_others>();
+    proveAtAllLengths<release_returns_room>();
 }};
 
 }  // namespace kv::proofs

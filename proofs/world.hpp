@@ -50,6 +50,7 @@ class World<Shape<N, H, G, DK, DV, W, S, R>> {
     constexpr N length() const { return shape_.length; }
     constexpr N capacity() const { return shape_.length; }
     constexpr Position distance() const { return 3; }
+    constexpr auto turns() const { return nat<8>; }
     constexpr LayerType layer() const {
         LayerType l{shape_.queryHeads, shape_.kvHeads, shape_.keyDim, shape_.valueDim,
                     leaf(*arena_, {.letter = 'a'}), {shape_.window, shape_.sinks},

@@ -114,16 +114,24 @@ void mergeInto(std::vector<LawResult>& all, std::vector<LawResult> const& more) 
         all[i] = all[i].law.empty() ? more[i] : merged(all[i], more[i]);
 }
 
+/// A bug that so many cases do not show is put to the equations of the laws.
+constexpr std::size_t casesForEachBug = 1000;
+
+/// Whether an equation of this law breaks, or of any.
+bool breaksEquation(Candidate const& bug, std::string const& law) {
+    std::vector<MakeEngine> engines;
+    for (auto const& setup : setupsFor(bug))
+        engines.push_back([&bug, setup] { return bug.make(setup); });
+    if (law.empty()) return firstBroken(engines).has_value();
+    return std::ranges::any_of(engines, [&](MakeEngine const& make) {
+        return conformance(make, law).front().outcome == Outcome::violated;
+    });
+}
+
 /// After how many of its first cases the run that these options describe convicts the engine.
 std::optional<std::size_t> casesToConvict(Candidate const& bug, CheckOptions const& options) {
-    constexpr std::size_t casesForEachBug = 1000;
-    if (!options.triesTraces()) {
-        bool const isConvicted = std::ranges::any_of(setupsFor(bug), [&](Setup const& setup) {
-            auto const laws = conformance([&] { return bug.make(setup); }, options.law);
-            return laws.front().outcome == Outcome::violated;
-        });
-        return isConvicted ? std::optional<std::size_t>(1) : std::nullopt;
-    }
+    if (!options.triesTraces())
+        return breaksEquation(bug, options.law) ? std::optional<std::size_t>(1) : std::nullopt;
     auto const generator = cases(bug);
     rc::Random random(options.seed);
     for (std::size_t i = 0; i < std::min(options.cases, casesForEachBug); ++i) {
@@ -138,6 +146,12 @@ std::optional<std::size_t> casesToConvict(Candidate const& bug, CheckOptions con
 void measureReach(Candidate const& candidate, CheckOptions const& options, CheckReport& report) {
     for (Candidate bug : options.zoo) {
         bug.fixed = candidate.fixed;
+        // An engine of another make cannot stand in the place of this one.
+        if (bug.fixed && bug.adapt) {
+            auto adapted = *bug.fixed;
+            bug.adapt(adapted);
+            if (adapted != *bug.fixed) continue;
+        }
         // A bug computes and stores as it says, whatever the candidate promises.
         if (bug.fixed) {
             bug.fixed->numerics = bug.numerics;
@@ -147,7 +161,10 @@ void measureReach(Candidate const& candidate, CheckOptions const& options, Check
             }
         }
         report.reach.push_back({bug.name, casesToConvict(bug, options)});
-        if (!report.reach.back().cases)
+        auto& reach = report.reach.back();
+        reach.breaksEquation = !reach.cases && options.cases >= casesForEachBug &&
+                               breaksEquation(bug, options.law);
+        if (!reach.isShown())
             report.blindSpots.push_back(bug.name + " would not have been noticed");
     }
 }
@@ -233,7 +250,7 @@ std::optional<Violation> judge(Candidate const& candidate, Case const& tried, Co
 
 std::size_t CheckReport::zooInReach() const {
     return static_cast<std::size_t>(
-        std::ranges::count_if(reach, [](Reach const& one) { return one.cases.has_value(); }));
+        std::ranges::count_if(reach, [](Reach const& one) { return one.isShown(); }));
 }
 
 std::vector<Fill> fillsFor(Declaration const& declaration) {

@@ -50,6 +50,9 @@ struct Candidate {
     /// In which formats it can store rows, at every shape that is drawn; empty: as they are given.
     /// Scales that a codec takes are drawn, too.
     std::vector<StoredFormat> formats{};
+    /// Makes of any declaration one that the engine can be: without verbs, rings or storage that it
+    /// does not have. Empty: it can be everything.
+    std::function<void(Declaration&)> adapt{};
 };
 
 struct Progress {
@@ -76,6 +79,8 @@ struct CheckOptions {
 struct Reach {
     std::string bug;
     std::optional<std::size_t> cases;  ///< 1: the first one, or the equation of the law itself
+    bool breaksEquation = false;       ///< where a thousand cases do not show it, but some law does
+    bool isShown() const { return cases.has_value() || breaksEquation; }
 };
 
 struct CheckReport {

@@ -349,6 +349,17 @@ std::size_t saturatingMultiply(std::size_t a, std::size_t b) {
     return a != 0 && b > std::size_t(-1) / a ? std::size_t(-1) : a * b;
 }
 
+Complaint badPool(Pool const& pool, std::size_t capacity) {
+    for (Size size : {Size{"blockRows", pool.blockRows}, Size{"blocks", pool.blocks}})
+        if (auto complaint = zeroOrHuge("pool.", size))
+            return complaint;
+    if (saturatingMultiply(pool.blockRows, pool.blocks) < capacity)
+        return fmt::format("pool.blocks is {} with pool.blockRows {} and capacity is {}; expected "
+                           "enough blocks for the rows of one full sequence",
+                           pool.blocks, pool.blockRows, capacity);
+    return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> contradiction(Declaration const& declaration, RotaryTables tables) {
@@ -371,6 +382,9 @@ std::optional<std::string> contradiction(Declaration const& declaration, RotaryT
             largestSize);
     if (auto complaint = badPromises(declaration.promised(), declaration.capacity))
         return complaint;
+    if (declaration.pool)
+        if (auto complaint = badPool(*declaration.pool, declaration.capacity))
+            return complaint;
     if (auto complaint = badNumerics("numerics", declaration.numerics))
         return complaint;
     return badBlocksOfWindow(declaration);

@@ -8,7 +8,7 @@
 namespace kv::properties {
 
 inline Inputs forkInputs(LayerDomain const& d) {
-    return {lengthsUpTo(roomFor(1, d.insideWindow())),
+    return {lengthsUpTo(roomFor(1, d.insideWindow()), d.blockEnds()),
             {Family::painted, Family::oneHot, Family::sampled}, HeadContent::same};
 }
 

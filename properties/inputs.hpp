@@ -26,6 +26,12 @@ struct Inputs {
 struct LayerDomain {
     LayerDeclaration const& layer;
     std::size_t capacity;
+    std::size_t blockRows = 0;  ///< of the pool; 0 where none is declared
+    /// Lengths at which blocks are full; none where no pool is declared.
+    std::vector<std::size_t> blockEnds() const {
+        if (blockRows == 0) return {};
+        return {blockRows, 2 * blockRows};
+    }
     /// So many rows that a window one key too narrow would still show them all.
     std::size_t insideWindow() const {
         return layer.window == 0 ? capacity : std::min(capacity, layer.window - 1);

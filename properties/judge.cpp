@@ -16,6 +16,7 @@
 #include "remove.hpp"
 #include "reorder.hpp"
 #include "rollback.hpp"
+#include "share.hpp"
 #include "spelling.hpp"
 #include "storing.hpp"
 #include "subject.hpp"
@@ -488,9 +489,11 @@ char const* whyTurnsDoNotCompose(LayerDeclaration const& layer) {
 std::string placeOf(Place const& p) {
     switch (p.what) {
         case What::length: return "length";
+        case What::bytes: return "bytes";
         case What::nextPosition: return "next position";
         case What::position: return fmt::format("position of row {}", p.row);
         case What::acceptance: return fmt::format("acceptance of row {}", p.row);
+        case What::references: return fmt::format("references of block {}", p.row);
         case What::key:
             return fmt::format("key row {}, head {}, component {}", p.row, p.head, p.lane);
         case What::value:
@@ -509,7 +512,7 @@ InputsOfStem inputsOf(std::string_view stem) {
         {"fork", forkInputs},           {"heads", headsInputs},
         {"window", windowInputs},       {"evict", evictInputs},
         {"remove", removeInputs},       {"release", releaseInputs},
-        {"reorder", reorderInputs},
+        {"reorder", reorderInputs},     {"share", shareInputs},
         {"attention", attentionInputs}, {"prefill", prefillInputs},
         {"decode", decodeInputs},       {"layers", layersInputs},
         {"invariance", invarianceInputs}, {"subject", subjectInputs}};
@@ -633,7 +636,8 @@ LawResult resultOf(std::string_view stem, Law const& law, MakeEngine const& make
             if (result.why.empty()) result.why = why;
             continue;
         }
-        Inputs const inputs = inputsOf(stem)({layer, declaration.capacity});
+        Inputs const inputs = inputsOf(stem)(
+            {layer, declaration.capacity, declaration.pool ? declaration.pool->blockRows : 0});
         if (inputs.lengths.empty() && result.why.empty()) result.why = inputs.why;
         for (Family family : inputs.families)
             for (std::size_t length : withThresholds(inputs.lengths, declaration.promised())) {

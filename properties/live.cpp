@@ -24,7 +24,10 @@ void LiveSubject::accepted(Handle& handle, Step step, Call call) const {
 }
 
 LiveSubject::Handle LiveSubject::empty() const {
-    return {std::make_shared<Running>(Running{make_(), State(*declaration_)}), 0};
+    return {std::make_shared<Running>(
+                Running{make_(), State(*declaration_),
+                        std::vector<std::weak_ptr<Seat>>(declaration_->sequences)}),
+            0};
 }
 
 Tokens LiveSubject::tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& rows) const {
@@ -186,11 +189,16 @@ LiveSubject::Handle LiveSubject::rollback(Handle handle, std::size_t length) con
 }
 
 Forked<LiveSubject::Handle> LiveSubject::fork(Handle handle) const {
-    SequenceId const child = ++handle.running->used;
-    if (child >= declaration_->sequences) throw NotReachable("there is no second sequence");
+    auto const running = handle.running;
+    auto const isFree = [&](SequenceId s) {
+        return running->seats[s].expired() && running->state[s].length() == 0 &&
+               running->state[s].next == 0;
+    };
+    SequenceId child = 0;
+    while (child < declaration_->sequences && !isFree(child)) ++child;
+    if (child == declaration_->sequences) throw NotReachable("there is no sequence left");
     accepted(handle, {.verb = Verb::fork, .to = child},
              [&](AnyEngine& engine) { return engine.fork(handle.id, child); });
-    auto const running = handle.running;
     return {std::move(handle), Handle(running, child)};
 }
 

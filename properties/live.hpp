@@ -21,6 +21,7 @@
 
 #include <cmath>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <utility>
 
@@ -76,6 +77,13 @@ class LiveWorld {
     Dyn length() const { return inputs_.length; }
     Dyn capacity() const { return inputs_.declaration->capacity; }
     Position distance() const { return 2; }
+    /// How often a claim does the same: once, for pasts of one row, more often than a pool has
+    /// blocks, unless those are too many to wait for.
+    Dyn turns() const {
+        constexpr Dyn few = 8, most = 4096;
+        auto const& pool = inputs_.declaration->pool;
+        return pool && length() == 1 ? std::min(std::max(few, pool->blocks + 1), most) : few;
+    }
     StoringLayer const& layer() const { return layer_; }
     FloatToken token(std::size_t i) const { return row(i, i); }
     FloatToken other(std::size_t i) const { return row(i, otherSerial(i)); }
@@ -96,6 +104,7 @@ class LiveWorld {
         LiveWorld const* world;
         Dyn length() const { return world->length(); }
         Position distance() const { return world->distance(); }
+        Dyn turns() const { return world->turns(); }
         ExactToken token(std::size_t i) const { return world->exact(i); }
         ExactToken other(std::size_t i) const { return world->exactOther(i); }
     };
@@ -159,11 +168,14 @@ class LiveWorld {
     mutable std::map<std::size_t, ExactToken> exact_;
 };
 
+/// Whoever holds it has the sequence; when the last one is gone it can be forked onto again.
+struct Seat {};
+
 /// One engine with what the spec says of its sequences.
 struct Running {
     std::unique_ptr<AnyEngine> engine;
     State state;
-    SequenceId used = 0;
+    std::vector<std::weak_ptr<Seat>> seats;  ///< per sequence
 };
 
 class LiveSubject {
@@ -172,8 +184,12 @@ class LiveSubject {
     struct Handle {
         std::shared_ptr<Running> running;
         SequenceId id = 0;
+        std::shared_ptr<Seat> seat;
         Handle() = default;
-        Handle(std::shared_ptr<Running> r, SequenceId i) : running(std::move(r)), id(i) {}
+        Handle(std::shared_ptr<Running> r, SequenceId i)
+            : running(std::move(r)), id(i), seat(std::make_shared<Seat>()) {
+            running->seats.at(id) = seat;
+        }
         Handle(Handle&&) = default;
         Handle& operator=(Handle&&) = default;
     };

@@ -8,7 +8,7 @@
 namespace kv::properties {
 
 inline Inputs reorderInputs(LayerDomain const& d) {
-    return {lengthsUpTo(roomFor(2, d.insideWindow())),
+    return {lengthsUpTo(roomFor(2, d.insideWindow()), d.blockEnds()),
             {Family::painted, Family::oneHot, Family::sampled}, HeadContent::same};
 }
 

@@ -9,7 +9,7 @@
 namespace kv::properties {
 
 inline Inputs rollbackInputs(LayerDomain const& d) {
-    return {lengthsUpTo(roomFor(1, d.insideWindow())),
+    return {lengthsUpTo(roomFor(1, d.insideWindow()), d.blockEnds()),
             {Family::painted, Family::oneHot, Family::mean, Family::sampled}, HeadContent::same};
 }
 

@@ -8,11 +8,15 @@ namespace kv::properties {
 namespace {
 
 SequenceState emptied(SequenceState const& s) {
-    return {0, {}, std::vector<std::size_t>(s.lost.size())};
+    SequenceState none;
+    none.lost.resize(s.lost.size());
+    return none;
 }
 
 void grow(SequenceState& s, std::size_t count, std::vector<LayerDeclaration> const& layers) {
     for (std::size_t i = 0; i < count; ++i) s.positions.push_back(s.next++);
+    s.end += count;
+    s.peak = std::max(s.peak, s.end);
     for (std::size_t l = 0; l < layers.size(); ++l)
         if (layers[l].retained > 0 && s.length() > layers[l].retained + layers[l].sinks)
             s.lost[l] = std::max(s.lost[l], s.length() - layers[l].retained);
@@ -20,8 +24,16 @@ void grow(SequenceState& s, std::size_t count, std::vector<LayerDeclaration> con
 
 void cut(SequenceState& s, std::size_t length) {
     if (length < s.length()) s.next = s.positions[length];
+    s.end -= s.length() - length;
     s.positions.resize(length);
     for (auto& lost : s.lost) lost = std::min(lost, length);
+}
+
+/// What it held for rows that it has had, it may hold still.
+void become(SequenceState& s, SequenceState const& other) {
+    std::size_t const peak = std::max(s.peak, other.peak);
+    s = other;
+    s.peak = peak;
 }
 
 /// Drops rows; of those that a ring had lost, as many as there were among them.
@@ -36,6 +48,10 @@ void drop(SequenceState& s, Step const& step) {
 bool isMap(std::vector<SequenceId> const& parents, std::size_t sequences) {
     return parents.size() == sequences &&
            std::ranges::all_of(parents, [&](SequenceId p) { return p < sequences; });
+}
+
+std::size_t blocksOf(std::size_t rows, Pool const& pool) {
+    return rows / pool.blockRows + (rows % pool.blockRows == 0 ? 0 : 1);
 }
 
 }  // namespace
@@ -93,7 +109,39 @@ Permission State::ofShift(SequenceState const& s, std::int64_t delta) const {
     return s.next - 1 + delta < table ? Permission::mustAccept : Permission::mayRefuse;
 }
 
+/// Whether the pool is large enough for what its sequences hold after this step (promises.hpp). A
+/// reorder may hold the old ones until the new ones are there.
+bool State::fitsPool(Step const& step) const {
+    if (!declaration_->pool) return true;
+    bool const stores = step.verb == Verb::append || step.verb == Verb::prefill;
+    std::size_t blocks = 0;
+    for (SequenceId q = 0; q < sequences_.size(); ++q) {
+        SequenceState const& s = sequences_[q];
+        std::size_t rows = s.peak;
+        if (stores && q == step.sequence) rows = std::max(rows, s.end + step.count);
+        if (step.verb == Verb::fork && q == step.to)
+            rows = std::max(rows, sequences_[step.sequence].peak);
+        if (step.verb == Verb::reorder) {
+            blocks += blocksOf(rows, *declaration_->pool);
+            rows = std::max(rows, sequences_[step.parents[q]].peak);
+        }
+        blocks += blocksOf(rows, *declaration_->pool);
+    }
+    return blocks <= declaration_->pool->blocks;
+}
+
 Permission State::permission(Step const& step) const {
+    Permission const owed = inOwnRoom(step);
+    // Whatever moves or cuts rows may copy a block that is shared.
+    bool const needsNone = step.verb == Verb::attend || step.verb == Verb::observe ||
+                           step.verb == Verb::release || step.verb == Verb::keep ||
+                           step.verb == Verb::reset;
+    if (owed != Permission::mustAccept || needsNone) return owed;
+    return fitsPool(step) ? owed : Permission::mayRefuse;
+}
+
+/// What it owes where every sequence has storage of its own.
+Permission State::inOwnRoom(Step const& step) const {
     using enum Permission;
     auto const owed = [](bool accept) { return accept ? mustAccept : mustRefuse; };
     if (!offers(step.verb)) return mayRefuse;
@@ -139,7 +187,7 @@ void State::apply(Step const& step) {
     if (step.verb == Verb::reorder) {
         auto const old = sequences_;
         for (SequenceId s = 0; s < sequences_.size(); ++s)
-            sequences_[s] = old.at(step.parents.at(s));
+            become(sequences_[s], old.at(step.parents.at(s)));
         return;
     }
     SequenceState& s = sequences_.at(step.sequence);
@@ -150,7 +198,7 @@ void State::apply(Step const& step) {
             stored_ += step.count;
             break;
         case Verb::rollback: cut(s, step.length); break;
-        case Verb::fork: sequences_.at(step.to) = s; break;
+        case Verb::fork: become(sequences_.at(step.to), s); break;
         case Verb::evict:
         case Verb::remove: drop(s, step); break;
         case Verb::shift:

@@ -1,8 +1,8 @@
 // state: what a sequence of verbs has left behind, as far as permission goes.
 //
 // Whether an engine must accept a verb, must refuse it, or may do either depends on lengths,
-// positions and on what its rings have lost, never on values. One function decides it, and the
-// generator, the shrinker, the judge and the replay all ask that one.
+// positions, on what its rings have lost and on what its pool may hold, never on values. One
+// function decides it, and the generator, the shrinker, the judge and the replay all ask that one.
 #pragma once
 #include "spec/numerics.hpp"
 #include "trace.hpp"
@@ -20,6 +20,8 @@ struct SequenceState {
                                           ///< with gaps
     std::vector<std::size_t> lost;        ///< per layer: index of the first row behind its sinks
                                           ///< that a ring still holds
+    std::size_t end = 0;   ///< rows stored since it was released, without those taken back
+    std::size_t peak = 0;  ///< the most that `end` has been, of it or of what it became
     std::size_t length() const { return positions.size(); }
     friend bool operator==(SequenceState const&, SequenceState const&) = default;
 };
@@ -45,6 +47,8 @@ class State {
     std::size_t positions() const;
     bool isThere(SequenceState const& s, std::size_t length) const;
     bool canMove(Step const& step) const;
+    bool fitsPool(Step const& step) const;
+    Permission inOwnRoom(Step const& step) const;
     Permission ofShift(SequenceState const& s, std::int64_t delta) const;
     Declaration const* declaration_;
     std::vector<SequenceState> sequences_;

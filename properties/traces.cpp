@@ -176,8 +176,16 @@ std::vector<std::size_t> boundaries(Declaration const& d) {
         if (b > 0) all.insert(all.end(), {b - 1, b, b + 1});
     };
     for (auto const& l : d.layers) put(l.window), put(l.retained);
+    if (d.pool) put(d.pool->blockRows), put(2 * d.pool->blockRows);
     std::ranges::for_each(d.promised().thresholds, put);
     return all;
+}
+
+/// As many tokens as must be accepted: a pool that has lost a block runs dry.
+std::size_t mostOwed(Step step, Declaration const& d, State const& state) {
+    step.count = d.capacity - std::min(d.capacity, state[step.sequence].length());
+    while (step.count > 1 && state.permission(step) != Permission::mustAccept) --step.count;
+    return std::max<std::size_t>(step.count, 1);
 }
 
 void drawStored(Step& step, Declaration const& d, State const& state, Draw& draw) {
@@ -185,6 +193,7 @@ void drawStored(Step& step, Declaration const& d, State const& state, Draw& draw
     // Mostly one or two tokens, sometimes up to a boundary, seldom more than fits.
     auto const to = draw.pick(boundaries(d));
     step.count = draw.oneIn(3) && to > length ? to - length : 1 + draw.below(3);
+    if (d.pool && draw.oneIn(3)) step.count = mostOwed(step, d, state);
     if (draw.oneIn(16)) step.count = d.capacity + 1 - std::min(length, d.capacity);
     std::size_t const soFar = state.stored() + step.count;
     step.target = step.verb == Verb::prefill ? draw.below(soFar) : 0;
@@ -219,8 +228,20 @@ std::size_t rowsBeforeGap(SequenceState const& s) {
     return isGap ? i : 0;
 }
 
+/// Sequences that have just been forked, or look so: their rows stand at the same positions.
+std::vector<SequenceId> twins(Declaration const& d, State const& state) {
+    std::vector<SequenceId> all;
+    for (SequenceId s = 0; s < d.sequences; ++s)
+        for (SequenceId q = 0; q < d.sequences; ++q)
+            if (q != s && state[s].length() > 1 && state[q].positions == state[s].positions) {
+                all.push_back(s);
+                break;
+            }
+    return all;
+}
+
 /// Mostly the first sequence; for a removal one that has rows, which are stored first where there
-/// are none. Where a gap is, a rollback comes soon.
+/// are none. Where a gap is, a rollback comes soon, and so it does of one of two forks.
 void drawSequence(Step& step, Declaration const& d, State const& state, Draw& draw) {
     step.sequence = draw.oneIn(3) ? draw.below(d.sequences) : 0;
     std::vector<SequenceId> holding, gapped;
@@ -232,9 +253,10 @@ void drawSequence(Step& step, Declaration const& d, State const& state, Draw& dr
     if (step.verb == Verb::remove && holding.empty() && state.offers(Verb::append) &&
         !draw.oneIn(4))
         step.verb = Verb::append;
-    if (gapped.empty() || !state.offers(Verb::rollback) || !draw.oneIn(3)) return;
+    auto const& torn = gapped.empty() ? twins(d, state) : gapped;
+    if (torn.empty() || !state.offers(Verb::rollback) || !draw.oneIn(3)) return;
     step.verb = Verb::rollback;
-    step.sequence = draw.pick(gapped);
+    step.sequence = draw.pick(torn);
 }
 
 std::size_t drawKept(SequenceState const& s, Draw& draw) {
@@ -280,9 +302,12 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
     return step;
 }
 
-/// Follows a trace as the judge will, without an engine.
-void follow(State& state, Step const& step) {
-    if (state.permission(step) == Permission::mustAccept) state.apply(step);
+/// Follows a trace as the judge will, without an engine, of which nobody knows whether it accepts
+/// what it may refuse.
+void follow(State& state, Step const& step, Draw& draw) {
+    auto const owed = state.permission(step);
+    if (owed == Permission::mustAccept || (owed == Permission::mayRefuse && draw.oneIn(2)))
+        state.apply(step);
 }
 
 }  // namespace
@@ -328,6 +353,7 @@ std::vector<Setup> standardSetups(Candidate const& candidate) {
         auto declaration = declarationOf(candidate.name, 12, layers);
         declaration.numerics = candidate.numerics;
         declaration.promises = candidate.promises;
+        if (candidate.adapt) candidate.adapt(declaration);
         for (Fill fill : fillsFor(declaration)) all.push_back({declaration, fill});
     }
     return all;
@@ -342,6 +368,7 @@ Case drawn(Candidate const& candidate, std::uint64_t seed, int size) {
         c.setup.declaration = drawnDeclaration(candidate, draw);
         c.setup.declaration.numerics = candidate.numerics;
         c.setup.declaration.promises = candidate.promises;
+        if (candidate.adapt) candidate.adapt(c.setup.declaration);
     }
     auto const fills = fillsFor(c.setup.declaration);
     c.setup.fill = draw.oneIn(3) ? fills.back() : fills.front();
@@ -351,8 +378,12 @@ Case drawn(Candidate const& candidate, std::uint64_t seed, int size) {
     std::size_t const steps = 1 + draw.below(2 + std::size_t(size) / 4);
     for (std::size_t i = 0; i < steps; ++i) {
         c.trace.steps.push_back(drawnStep(c.setup.declaration, state, draw));
-        follow(state, c.trace.steps.back());
+        follow(state, c.trace.steps.back(), draw);
     }
+    // What was written over is seen at the end by whoever looks at everybody.
+    if (state.offers(Verb::observe) && draw.oneIn(2))
+        for (SequenceId s = 0; s < c.setup.declaration.sequences; ++s)
+            c.trace.steps.push_back({.verb = Verb::observe, .sequence = s});
     return c;
 }
 
@@ -368,6 +399,20 @@ void dropSteps(Case const& c, std::vector<Case>& all) {
             less.trace.steps.erase(from, from + std::ptrdiff_t(chunk));
             if (!less.trace.steps.empty()) all.push_back(std::move(less));
         }
+}
+
+/// The same trace with two appends to one sequence made one.
+void joinAppends(Case const& c, std::vector<Case>& all) {
+    auto const& steps = c.trace.steps;
+    for (std::size_t i = 0; i + 1 < steps.size(); ++i) {
+        if (steps[i].verb != Verb::append || steps[i + 1].verb != Verb::append ||
+            steps[i].sequence != steps[i + 1].sequence)
+            continue;
+        Case less = c;
+        less.trace.steps[i].count += steps[i + 1].count;
+        less.trace.steps.erase(less.trace.steps.begin() + std::ptrdiff_t(i) + 1);
+        all.push_back(std::move(less));
+    }
 }
 
 /// The same trace with one number of one step lowered.
@@ -409,7 +454,18 @@ void lowerNumbers(Case const& c, std::vector<Case>& all) {
 std::vector<Case> smaller(Case const& c, Candidate const& candidate) {
     std::vector<Case> all;
     dropSteps(c, all);
+    joinAppends(c, all);
     lowerNumbers(c, all);
+    auto const& declaration = c.setup.declaration;
+    if (!candidate.fixed && declaration.pool) {
+        auto const& pool = *declaration.pool;
+        std::size_t const least = (declaration.capacity + pool.blockRows - 1) / pool.blockRows;
+        for (std::size_t blocks : {least, pool.blocks - 1}) {
+            if (blocks < least || blocks >= pool.blocks) continue;
+            all.push_back(c);
+            all.back().setup.declaration.pool->blocks = blocks;
+        }
+    }
     if (c.trace.values.family == Family::sampled) {
         all.push_back(c);
         all.back().trace.values.family = Family::painted;

@@ -175,7 +175,9 @@ std::vector<Line> repeated(std::vector<Call> const& calls, Declaration const& de
     for (SequenceId s = 0; s < declaration.sequences; ++s) {
         Step append{.verb = Verb::append, .sequence = s, .count = declaration.capacity};
         Step const rollback{.verb = Verb::rollback, .sequence = s};
-        while (append.count > 0 && state.permission(append) == Permission::mustRefuse)
+        // Where a pool is shared, leftovers of one sequence leave room for the others.
+        if (declaration.pool && s > 0) break;
+        while (append.count > 0 && state.permission(append) != Permission::mustAccept)
             --append.count;
         if (append.count == 0 || !state.offers(Verb::append) || !state.offers(Verb::rollback))
             continue;

@@ -8,7 +8,8 @@
 //     whatever is done to one of them, the other reads as before
 //
 // Checked by the compiler in proofs/fork.cpp, on engines by properties/fork.hpp.
-// Broken in the wild: bugs/fork_aliases.hpp.
+// Broken in the wild: bugs/fork_aliases.hpp, bugs/fork_takes_no_reference.hpp,
+// bugs/table_is_read_as_contiguous.hpp.
 // Not said here: who owns shared storage.
 #pragma once
 #include "rollback.hpp"

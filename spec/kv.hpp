@@ -29,10 +29,14 @@
 // How it is taken back, continued twice, and forgotten.
 #include "rollback.hpp"  // the newest rows
 #include "fork.hpp"      // one past, two futures
+#include "share.hpp"     // who owns what they have in common
 #include "reorder.hpp"   // the best of several
 #include "release.hpp"   // a sequence, or every other one
 #include "remove.hpp"    // rows from the middle
 #include "evict.hpp"     // the oldest rows
+#include "block_table.hpp"  // rows in blocks that tables name
+#include "table_script.hpp"  // the same, done to lists
+#include "paging.hpp"    // the same list again
 #include "invariance.hpp"  // what changes no bit
 
 // What an engine is measured by.
@@ -40,6 +44,7 @@
 #include "presets.hpp"    // what real engines would declare
 #include "quantize.hpp"   // what it stores, code by code
 #include "storage.hpp"    // the same by declaration, a token at a time
+#include "memory.hpp"     // how many bytes that takes
 #include "enclosure.hpp"  // what it may then compute
 #include "spec.hpp"       // the spec as what is judged
 #include "subject.hpp"    // every verb in turn

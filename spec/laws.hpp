@@ -46,8 +46,9 @@ inline constexpr auto laws = hana::make_tuple(
          position_score_relative),
     stem("rollback", rollback_append, rollback_then_append_eq_fresh),
     stem("fork", fork_isolated),
+    stem("share", share_reuses_free_only, share_copies_before_writing),
     stem("reorder", reorder_is_any_map),
-    stem("release", release_forgets, keep_forgets_others),
+    stem("release", release_forgets, keep_forgets_others, release_returns_room),
     stem("heads", heads_gqa_eq_repeated),
     stem("window", window_eq_masked_full),
     stem("remove", remove_keeps_others, remove_then_append, remove_then_rollback),
@@ -57,6 +58,9 @@ inline constexpr auto laws = hana::make_tuple(
     stem("decode", decodeWithCache_eq_fullAttention),
     stem("layers", decode_layers_eq_forward),
     stem("merge", merge_eq_whole),
+    stem("paging", paging_refines_list, paging_permutes_unseen, paging_counts_references,
+         paging_full_refuses_unchanged),
+    stem("memory", memory_counts_every_number, memory_grows_by_blocks),
     stem("invariance", repeat_same_bits, chunk_same_bits, copy_same_bits),
     stem("subject", trace_eq_spec, erase_commutes));
 

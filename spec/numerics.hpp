@@ -5,16 +5,17 @@
 // one record, written by whoever knows the engine. Every bound the oracle uses is derived from it,
 // and "violates" always means "violates this declaration".
 //
-//     Declaration = engine, sequences, capacity, verbs, layers[L], numerics, promises
+//     Declaration = engine, sequences, capacity, verbs, layers[L], numerics, promises, pool
 //
 // Only the fields that something reads are here. Each says its unit, its conservative default and
 // its effect.
 //
-// Not said here: the fields of numerics (arithmetic.hpp), what the fields mean for a result
-// (attention.hpp, position.hpp, window.hpp), how a bound follows from them (enclosure.hpp), how a
-// row becomes codes (codec.hpp, storage.hpp).
+// Not said here: the fields of numerics (arithmetic.hpp), promises and pools (promises.hpp), what
+// the fields mean for a result (attention.hpp, position.hpp, window.hpp), how a bound follows from
+// them (enclosure.hpp), how a row becomes codes (codec.hpp, storage.hpp).
 #pragma once
 #include "arithmetic.hpp"
+#include "promises.hpp"
 
 #include <cstddef>
 #include <optional>
@@ -91,35 +92,6 @@ inline constexpr Verb everyVerb[] = {Verb::append,   Verb::prefill, Verb::attend
                                      Verb::shift,    Verb::reorder, Verb::release, Verb::keep,
                                      Verb::reset};
 
-/// Whether which rows are kept, and where, depends on what is in them.
-enum class Addressing : std::uint8_t {
-    byPosition,  ///< a probe speaks for all values: another row would have gone the same way
-    byValue      ///< scores choose rows (top-k, eviction by attention): it speaks for itself alone
-};
-
-/// What becomes of a slot that no visible row is in, and so what may stand there, to see that it
-/// has no effect. Not-a-number only where it is not read: adding minus infinity leaves it what it
-/// is, and so does a weight of 0.
-enum class MaskedSlots : std::uint8_t {
-    readAndMasked,  ///< its score is replaced, or minus infinity is added: any finite number
-    neverRead       ///< anything, not-a-number included
-};
-
-/// What an engine says beside its shape and its arithmetic. Nothing is the conservative default.
-struct Promises {
-    BOOST_HANA_DEFINE_STRUCT(
-        Promises,
-        (bool, deterministic),       // equal verbs and rows give equal bits, on any storage and
-                                     // after other tokens were taken back (invariance.hpp)
-        (bool, batchInvariant),      // so do other ways to the same rows: chunks and single
-                                     // tokens, prefill and attend, forks, other sequences
-        (Addressing, addressing),    //
-        (MaskedSlots, maskedSlots),  //
-        (std::vector<std::size_t>, thresholds));  // lengths from which on another path answers (a
-                                                  // kernel for long pasts): tried, with neighbors
-    friend bool operator==(Promises const&, Promises const&) = default;
-};
-
 /// The whole record.
 struct Declaration {
     BOOST_HANA_DEFINE_STRUCT(
@@ -130,7 +102,8 @@ struct Declaration {
         (std::vector<Verb>, verbs),                  // offered; others are reported not reachable
         (std::vector<LayerDeclaration>, layers),     //
         (Numerics, numerics),                        // of every layer that names no other
-        (std::optional<Promises>, promises));        //
+        (std::optional<Promises>, promises),         //
+        (std::optional<Pool>, pool));                // nothing: each sequence has its own room
     friend bool operator==(Declaration const&, Declaration const&) = default;
 
     /// How layer l computes. The declaration must outlive the result.

@@ -6,10 +6,15 @@
 //     release : Cache<n> -> Cache<0>, with next position 0
 //     keep(caches, s)[q] = caches[s] if q = s, otherwise release(caches[q])
 //
-// Releasing is more than evicting every row: an eviction leaves the next position where it was.
+// Releasing is more than evicting every row: an eviction leaves the next position where it was. And
+// what a sequence held can be used again, however often:
+//
+//     (append, fork, append to both, release both)^k is accepted; a pool of k - 1 blocks that loses
+//     one of them each time is empty before that. Only an engine, which has a pool, can break it.
 //
 // Checked by the compiler in proofs/release.cpp, on engines by properties/release.hpp.
-// Broken in the wild: bugs/release_keeps_position.hpp, bugs/keep_spares_later_sequences.hpp.
+// Broken in the wild: bugs/release_keeps_position.hpp, bugs/keep_spares_later_sequences.hpp,
+// bugs/copied_block_keeps_its_reference.hpp.
 // Not said here: what becomes of the memory; whoever gets it next must not read what was there.
 #pragma once
 #include "fork.hpp"
@@ -73,6 +78,30 @@ inline constexpr Theorem keep_forgets_others{
         compare(subject.keep(std::move(first.parent), std::move(first.child)));
         auto second = subject.fork(fed(subject, world, n + nat<1>));
         compare(subject.keep(std::move(second.child), std::move(second.parent)));
+        return equation;
+    }};
+
+inline constexpr Theorem release_returns_room{
+    "release_returns_room", "released room can be used again", ofEngine, free, Owed::moves,
+    [](auto& subject, auto const& world) {
+        auto equation = equationOf(subject, world);
+        auto const n = world.length();
+        auto const turn = [&](auto handle, std::size_t) {
+            auto full = iterate(n, std::move(handle), [&](auto h, std::size_t i) {
+                return subject.appendKV(std::move(h), world.token(i));
+            });
+            auto forked = subject.fork(std::move(full));
+            auto child = subject.appendKV(std::move(forked.child), world.other(n));
+            auto parent = subject.appendKV(std::move(forked.parent), world.token(n));
+            equation.numbers({.what = What::length}, std::int64_t(subject.observe(child).length()),
+                             std::int64_t(n) + 1);
+            auto released = subject.release(std::move(child));
+            equation.numbers({.what = What::length},
+                             std::int64_t(subject.observe(released).length()), 0);
+            return subject.release(std::move(parent));
+        };
+        auto last = iterate(world.turns(), subject.empty(), turn);
+        equation.numbers({.what = What::length}, std::int64_t(subject.observe(last).length()), 0);
         return equation;
     }};
 

@@ -11,10 +11,13 @@
 #include "evict.hpp"
 #include "invariance.hpp"
 #include "layers.hpp"
+#include "memory.hpp"
 #include "merge.hpp"
+#include "paging.hpp"
 #include "release.hpp"
 #include "remove.hpp"
 #include "reorder.hpp"
+#include "share.hpp"
 
 namespace kv {
 
@@ -52,10 +55,25 @@ struct Spec {
     constexpr auto reorder(auto beams, auto const& parents) const {
         return kv::reorder(beams, parents);
     }
+    constexpr auto appendRow(auto tables, std::size_t s, auto const& row) const {
+        return kv::appendRow(std::move(tables), s, row);
+    }
+    constexpr auto readRow(auto const& tables, std::size_t s, std::size_t i) const {
+        return kv::readRow(tables, s, i);
+    }
+    constexpr auto rollbackRows(auto tables, std::size_t s, std::size_t m) const {
+        return kv::rollbackRows(std::move(tables), s, m);
+    }
+    constexpr auto forkTable(auto tables, Forked<std::size_t> ids) const {
+        return kv::forkTable(std::move(tables), ids);
+    }
     constexpr auto remove(auto cache, auto const& rows) const { return kv::remove(cache, rows); }
     constexpr auto evict(auto cache, auto count) const { return kv::evict(cache, count); }
     constexpr auto shift(auto cache, Position by) const {
         return kv::shift(layer.position, cache, by);
+    }
+    constexpr Bytes memory(std::span<LayerDeclaration const> layers, Holding const& h) const {
+        return memoryOf(layers, h);
     }
     constexpr auto decodeModel(auto const& model, auto const& caches, auto const& x) const {
         return kv::decodeModel(model, caches, x);

@@ -25,8 +25,7 @@
 
 namespace kv {
 
-enum class Scope : std::uint8_t { spec, engine };     ///< whom a theorem can convict
-
+enum class Scope : std::uint8_t { spec, engine };  ///< whom a theorem can convict
 /// What an engine owes.
 enum class Owed : std::uint8_t {
     moves,             ///< bits: rows only move
@@ -63,7 +62,9 @@ template <Scope S, class Claim>
 Theorem(std::string_view, std::string_view, ScopeIs<S>, Grade, Owed, Claim) -> Theorem<S, Claim>;
 
 /// Which of the observable things differs.
-enum class What : std::uint8_t { length, nextPosition, position, key, value, output, acceptance };
+enum class What : std::uint8_t {
+    length, nextPosition, position, key, value, output, acceptance, references, bytes
+};
 
 /// Where it differs: row i of kv or query head h, component d. Counted from 0.
 struct Place {

@@ -47,7 +47,7 @@ law=rollback_append
 
 expect 0 stdout '^kvspec [0-9]+\.[0-9]+\.[0-9]+, built and proved by ' --version
 expect 0 stdout '^  kvspec check contiguous$' --help
-for subcommand in laws explain infer check replay verify numerics meter; do
+for subcommand in laws explain infer check replay verify numerics meter memory; do
     expect 0 stdout "^  kvspec $subcommand" "$subcommand" --help
 done
 
@@ -58,10 +58,10 @@ expect 0 stdout '^      length 16, heads 2:1' laws --shapes
 expect 0 stdout "^  kills +$bug: " explain "$law"
 expect 2 stderr 'perhaps rollback_append$' explain rollback_apend
 
-subcommands='laws, explain, infer, check, replay, verify, numerics or meter'
+subcommands='laws, explain, infer, check, replay, verify, numerics, meter or memory'
 expect 2 stderr "a subcommand is missing; expected $subcommands\$"
 expect 2 stderr "\"chek\" is none; expected $subcommands\$" chek
-expect 2 stderr '"nobody" is no engine; expected contiguous, bugs/slot_reused, ' check nobody
+expect 2 stderr '"nobody" is no engine; expected contiguous, paged, bugs/slot_reused, ' check nobody
 expect 2 stderr '^kvspec: --require: "101" .* expected a whole number from 0 to 100; see ' \
     check contiguous --require 101
 # 2^64 - 50 below zero is 50 again, to whoever reads a number without looking at its sign.
@@ -99,6 +99,32 @@ expect 2 stderr '^kvspec: --setup 9 is none; expected 1 to 3$' infer contiguous 
 expect 2 stderr '"nobody" is no engine; expected contiguous, ' infer nobody
 if ! grep -q '"declaration": {' proposal.json || ! grep -q '"unknown": \[' proposal.json; then
     echo "the proposal holds no declaration, or does not say what is unknown"
+    failures=$((failures + 1))
+fi
+
+# A model of 32 layers: bytes are exact, and a wrong size is named.
+model=(memory --layers 32 --kv-heads 32 --head-dim 128 --format f16)
+expect 0 stdout '^total 2147483648 bytes, 2 GiB$' "${model[@]}" --length 4096
+expect 0 stdout '^total 17179869184 bytes, 16 GiB$' "${model[@]}" --sequences 8 --length 4096
+expect 0 stdout '^total 137438953472 bytes, 128 GiB$' "${model[@]}" --sequences 32 --length 8192
+expect 0 stdout '^total 2199023255552 bytes, 2048 GiB$' "${model[@]}" --sequences 128 --length 32768
+expect 0 stdout '^  16 rows of 16384 bytes each, ' "${model[@]}" --length 1 --block 16
+expect 0 stdout '^  10 rows of 4992 bytes each, ' \
+    memory --layers 1 --kv-heads 32 --head-dim 96 --format q4_0 --values-format q8_0 --length 10
+expect 0 stdout '^layers 0, 9, 19, 29$' memory "$recording" --json memory.json
+expect 0 stdout '^contiguous, setup 1 of [1-9]' memory contiguous
+expect 2 stderr '^kvspec: --length is missing; expected an engine, a trace, or ' "${model[@]}"
+expect 2 stderr ' more bytes than 64 bits can count; ' \
+    "${model[@]}" --sequences 4294967296 --length 4294967296
+expect 2 stderr 'q8_0: a row of 80 elements; it takes multiples of 32, ' \
+    memory --layers 1 --kv-heads 1 --head-dim 80 --format q8_0 --length 1
+expect 2 stderr '^kvspec: --block: "0" is not possible; ' "${model[@]}" --length 1 --block 0
+expect 2 stderr '^kvspec: --kv-heads was typed beside ' memory contiguous --kv-heads 2
+expect 2 stderr '"nobody" is no engine and no file; expected contiguous, ' memory nobody
+expect 2 stderr '^kvspec: --json .* would overwrite the trace' \
+    memory "$recording" --json "$recording"
+if ! grep -q '"total": 50331648$' memory.json; then
+    echo "the report of a recording's memory does not hold its total"
     failures=$((failures + 1))
 fi
 
@@ -149,6 +175,7 @@ lost check contiguous --cases 10
 lost check "$bug"
 lost replay cured.trace
 lost infer contiguous
+lost memory contiguous
 lost verify "$recording"
 got=0
 "$kvspec" check contiguous --cases 10 --json closed.json >&- 2>stderr </dev/null || got=$?

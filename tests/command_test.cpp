@@ -4,6 +4,7 @@
 #include "oracle/catalog.hpp"
 #include "oracle/replay.hpp"
 #include "oracle/report.hpp"
+#include "sanitized.hpp"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -500,7 +501,8 @@ TEST(Candidates, are_found_by_their_names) {
     EXPECT_EQ(complaintOf([&] { candidateNamed(two, "c"); }),
               "\"c\" is no engine; expected a or b");
     EXPECT_EQ(candidates().front().name, "contiguous");
-    EXPECT_EQ(candidates().size(), 1 + zooBugs().size());
+    EXPECT_EQ(candidates()[1].name, "paged");
+    EXPECT_EQ(candidates().size(), 2 + zooBugs().size());
 }
 
 // --- Saved traces.
@@ -515,9 +517,12 @@ class SavedTrace : public testing::Test {
     std::filesystem::path directory;
 };
 
-// All bugs: what check says, replay says, word for word.
+// All bugs, or a third where the sanitizers watch: what check says, replay says, word for word.
 TEST_F(SavedTrace, of_each_bug_replays_to_the_same_verdict) {
+    std::size_t bugs = 0;
     for (auto const& bug : zooBugs()) {
+        if (bugs++ % 3 != 0 && tests::isSanitized)
+            continue;
         auto const& candidate = candidateNamed(candidates(), "bugs/" + bug.name);
         std::optional<std::filesystem::path> first;
         properties::CheckOptions options;

@@ -13,7 +13,8 @@ kv::Declaration const about = [] {
     layer.queryHeads = layer.kvHeads = 1, layer.keyDim = 3, layer.valueDim = 2, layer.scale = 1;
     return kv::Declaration{.engine = "list", .sequences = 1, .capacity = 8,
                            .verbs = {kv::Verb::append, kv::Verb::observe},
-                           .layers = {layer}, .numerics = kv::numericsF32, .promises = {}};
+                           .layers = {layer}, .numerics = kv::numericsF32, .promises = {},
+                           .pool = {}};
 }();
 
 struct ListEngine : AnyEngine {

@@ -10,6 +10,7 @@
 #include "proofs/prove.hpp"
 
 #include <memory>
+#include <span>
 
 namespace kv::tests {
 
@@ -23,7 +24,9 @@ using Query = SymbolLayer::Query;
 using Output = SymbolLayer::Output;
 using Rows = Cache<SymbolLayer::Key, SymbolLayer::Value, Dyn>;
 using SomeRows = RowSpan<Dyn, Dyn>;
+using Tables = BlockTables<Token, Dyn, Dyn, Dyn>;
 using Storage = std::shared_ptr<Rows>;
+using Layers = std::span<LayerDeclaration const>;
 using Model = decltype(std::declval<SymbolWorld const&>().model());
 using Caches = decltype(emptyCachesOf(std::declval<Model const&>()));
 using Hidden = decltype(std::declval<SymbolWorld const&>().hidden(0));
@@ -76,6 +79,24 @@ struct Verbs {
         [](SymbolSpec const& spec, Forked<Rows>& beams, Parents<Nat<2>> const& parents) {
             beams = spec.reorder(beams, parents);
         };
+    bool (*appendRow)(SymbolSpec const&, Tables&, std::size_t, Token const&) =
+        [](SymbolSpec const& spec, Tables& tables, std::size_t s, Token const& row) {
+            auto attempt = spec.appendRow(tables, s, row);
+            tables = std::move(attempt.cache);
+            return attempt.accepted;
+        };
+    Token (*readRow)(SymbolSpec const&, Tables const&, std::size_t, std::size_t) =
+        [](SymbolSpec const& spec, Tables const& tables, std::size_t s, std::size_t i) {
+            return spec.readRow(tables, s, i);
+        };
+    void (*rollbackRows)(SymbolSpec const&, Tables&, std::size_t, std::size_t) =
+        [](SymbolSpec const& spec, Tables& tables, std::size_t s, std::size_t m) {
+            tables = spec.rollbackRows(tables, s, m);
+        };
+    void (*forkTable)(SymbolSpec const&, Tables&, Forked<std::size_t>) =
+        [](SymbolSpec const& spec, Tables& tables, Forked<std::size_t> ids) {
+            tables = spec.forkTable(tables, ids);
+        };
     void (*release)(SymbolSpec const&, Rows&) = [](SymbolSpec const& spec, Rows& rows) {
         rows = spec.release(rows);
     };
@@ -87,6 +108,10 @@ struct Verbs {
         };
     void (*shift)(SymbolSpec const&, Rows&, Position) =
         [](SymbolSpec const& spec, Rows& rows, Position by) { rows = spec.shift(rows, by); };
+    Bytes (*memory)(SymbolSpec const&, Layers, Holding const&) =
+        [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+            return spec.memory(layers, holding);
+        };
     ModelStep (*decodeModel)(SymbolSpec const&, Model const&, Caches const&, Hidden const&) =
         [](SymbolSpec const& spec, Model const& model, Caches const& caches, Hidden const& x) {
             return spec.decodeModel(model, caches, x);
@@ -102,8 +127,11 @@ inline int replacedVerbs(Verbs const& v) {
            int(v.observe != spec.observe) +
            int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
            int(v.evict != spec.evict) + int(v.remove != spec.remove) + int(v.shift != spec.shift) +
-           int(v.reorder != spec.reorder) +
+           int(v.reorder != spec.reorder) + int(v.appendRow != spec.appendRow) +
+           int(v.readRow != spec.readRow) + int(v.rollbackRows != spec.rollbackRows) +
+           int(v.forkTable != spec.forkTable) +
            int(v.release != spec.release) + int(v.keep != spec.keep) +
+           int(v.memory != spec.memory) +
            int(v.decodeModel != spec.decodeModel);
 }
 
@@ -166,6 +194,21 @@ class LiveSpec {
         *beams.child.rows = std::move(rows.child);
         return beams;
     }
+    Attempt<Tables> appendRow(Tables tables, std::size_t s, Token const& row) const {
+        bool const accepted = verbs_.appendRow(spec_, tables, s, row);
+        return {accepted, std::move(tables)};
+    }
+    Token readRow(Tables const& tables, std::size_t s, std::size_t i) const {
+        return verbs_.readRow(spec_, tables, s, i);
+    }
+    Tables rollbackRows(Tables tables, std::size_t s, std::size_t m) const {
+        verbs_.rollbackRows(spec_, tables, s, m);
+        return tables;
+    }
+    Tables forkTable(Tables tables, Forked<std::size_t> ids) const {
+        verbs_.forkTable(spec_, tables, ids);
+        return tables;
+    }
     Handle release(Handle h) const {
         verbs_.release(spec_, *h.rows);
         return h;
@@ -177,6 +220,9 @@ class LiveSpec {
     Handle shift(Handle h, Position by) const {
         verbs_.shift(spec_, *h.rows, by);
         return h;
+    }
+    Bytes memory(Layers layers, Holding const& holding) const {
+        return verbs_.memory(spec_, layers, holding);
     }
     ModelStep decodeModel(Model const& model, Caches const& caches, Hidden const& x) const {
         return verbs_.decodeModel(spec_, model, caches, x);

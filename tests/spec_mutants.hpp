@@ -95,6 +95,44 @@ ModelStep throughBlocks(Model const& model, Caches const& caches, Hidden const& 
     return {Caches{one.cache, two.cache}, second.combine(middle, two.output)};
 }
 
+// A row is stored behind the last one without a look at who else names its block.
+inline bool appendInPlace(SymbolSpec const& spec, Tables& tables, std::size_t s,
+                          Token const& row) {
+    std::size_t const place = tables.lengths[s] % tables.blockRows();
+    if (place == 0) {
+        auto attempt = spec.appendRow(tables, s, row);
+        tables = std::move(attempt.cache);
+        return attempt.accepted;
+    }
+    tables.blocks[tables.tables[s][tables.lengths[s]++ / tables.blockRows()]][place] = row;
+    return true;
+}
+
+// The bytes of layers that `change` has changed one by one.
+template <class Change>
+Bytes memoryOfChanged(SymbolSpec const& spec, Layers layers, Holding const& holding,
+                      Change change) {
+    std::vector<LayerDeclaration> changed(layers.begin(), layers.end());
+    for (auto& layer : changed) change(layer);
+    return spec.memory(changed, holding);
+}
+
+// What is left of the bytes without so many per group of the keys and of the values.
+template <class PerGroup>
+Bytes memoryWithout(SymbolSpec const& spec, Layers layers, Holding const& holding,
+                    PerGroup perGroup) {
+    Bytes less = 0;
+    for (auto const& l : layers) {
+        auto const of = [&](StoredFormat const& f, std::size_t dim) {
+            Bytes const groups = l.kvHeads * dim / groupLength(f, l.kvHeads, dim);
+            return groups * perGroup(codecOf(f.codec));
+        };
+        less += holding.sequences * heldRows(l, holding) *
+                (of(l.keyFormat, l.keyDim) + of(l.valueFormat, l.valueDim));
+    }
+    return spec.memory(layers, holding) - less;
+}
+
 }  // namespace detail
 
 inline std::vector<Mutant> const appendMutants{
@@ -547,6 +585,102 @@ inline std::vector<Mutant> const reorderMutants{
           }}},
 };
 
+inline std::vector<Mutant> const pagingMutants{
+    {"a shared block is written in place", {.appendRow = detail::appendInPlace}},
+    {"a copied block keeps a reference",
+     {.appendRow =
+          [](SymbolSpec const& spec, Tables& tables, std::size_t s, Token const& row) {
+              std::size_t const entry = tables.lengths[s] / tables.blockRows();
+              std::size_t const old = tables.tables[s][entry];
+              bool const isPartial = tables.lengths[s] % tables.blockRows() != 0;
+              auto attempt = spec.appendRow(tables, s, row);
+              tables = std::move(attempt.cache);
+              if (isPartial && tables.tables[s][entry] != old) ++tables.references[old];
+              return attempt.accepted;
+          }}},
+    {"a copied block brings no rows along",
+     {.appendRow =
+          [](SymbolSpec const& spec, Tables& tables, std::size_t s, Token const& row) {
+              std::size_t const entry = tables.lengths[s] / tables.blockRows();
+              auto const before = tables;
+              auto attempt = spec.appendRow(tables, s, row);
+              tables = std::move(attempt.cache);
+              std::size_t const now = tables.tables[s][entry];
+              for (std::size_t i = 0; i < before.lengths[s] % tables.blockRows(); ++i)
+                  if (now != before.tables[s][entry])
+                      tables.blocks[now][i] = before.blocks[now][i];
+              return attempt.accepted;
+          }}},
+    {"a refusal counts the row",
+     {.appendRow =
+          [](SymbolSpec const& spec, Tables& tables, std::size_t s, Token const& row) {
+              auto attempt = spec.appendRow(tables, s, row);
+              tables = std::move(attempt.cache);
+              if (!attempt.accepted) ++tables.lengths[s];
+              return attempt.accepted;
+          }}},
+    {"without a block for the copy the shared one is written",
+     {.appendRow =
+          [](SymbolSpec const& spec, Tables& tables, std::size_t s, Token const& row) {
+              auto attempt = spec.appendRow(tables, s, row);
+              tables = std::move(attempt.cache);
+              if (attempt.accepted || tables.lengths[s] % tables.blockRows() == 0)
+                  return attempt.accepted;
+              return detail::appendInPlace(spec, tables, s, row);
+          }}},
+    {"a refusal writes over the first row",
+     {.appendRow =
+          [](SymbolSpec const& spec, Tables& tables, std::size_t s, Token const& row) {
+              auto attempt = spec.appendRow(tables, s, row);
+              tables = std::move(attempt.cache);
+              if (!attempt.accepted) tables.blocks[tables.tables[0][0]][0] = row;
+              return attempt.accepted;
+          }}},
+    {"a refusal loses a value",
+     {.appendRow =
+          [](SymbolSpec const& spec, Tables& tables, std::size_t s, Token const& row) {
+              auto attempt = spec.appendRow(tables, s, row);
+              tables = std::move(attempt.cache);
+              if (!attempt.accepted) tables.blocks[tables.tables[0][0]][0].value = row.value;
+              return attempt.accepted;
+          }}},
+    {"blocks are read as if they lay side by side",
+     {.readRow =
+          [](SymbolSpec const&, Tables const& tables, std::size_t s, std::size_t i) {
+              std::size_t const block = tables.tables[s][0] + i / tables.blockRows();
+              return tables.blocks[block % tables.blocks.size()][i % tables.blockRows()];
+          }}},
+    {"a rollback keeps a block too many",
+     {.rollbackRows =
+          [](SymbolSpec const& spec, Tables& tables, std::size_t s, std::size_t m) {
+              std::size_t const last = tables.tables[s][tables.blocksOf(m)];
+              bool const gives = tables.blocksOf(m) < tables.blocksOf(tables.lengths[s]);
+              tables = spec.rollbackRows(tables, s, m);
+              if (gives) ++tables.references[last];
+          }}},
+    {"a rollback gives back the block that it cuts",
+     {.rollbackRows =
+          [](SymbolSpec const& spec, Tables& tables, std::size_t s, std::size_t m) {
+              tables = spec.rollbackRows(tables, s, m);
+              if (m % tables.blockRows() != 0)
+                  tables.references[tables.tables[s][m / tables.blockRows()]] = 0;
+          }}},
+    {"a fork only marks a block as shared",
+     {.forkTable =
+          [](SymbolSpec const& spec, Tables& tables, Forked<std::size_t> ids) {
+              tables = spec.forkTable(tables, ids);
+              for (std::size_t b = 0; b < tables.references.size(); ++b)
+                  tables.references[b] = std::min<std::size_t>(tables.references[b], 2);
+          }}},
+    {"a fork takes no reference",
+     {.forkTable =
+          [](SymbolSpec const& spec, Tables& tables, Forked<std::size_t> ids) {
+              auto const references = tables.references;
+              tables = spec.forkTable(tables, ids);
+              tables.references = references;
+          }}},
+};
+
 inline std::vector<Mutant> const releaseMutants{
     {"a release is an eviction of every row",
      {.release =
@@ -700,13 +834,100 @@ inline std::vector<Mutant> const mergeMutants{
           }}},
 };
 
+inline std::vector<Mutant> const memoryMutants{
+    {"bytes of query heads are counted",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding, [](LayerDeclaration& l) {
+                  l.kvHeads = l.queryHeads;
+              });
+          }}},
+    {"a value takes as many bytes as a key",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding, [](LayerDeclaration& l) {
+                  l.valueDim = l.keyDim;
+                  l.valueFormat = l.keyFormat;
+              });
+          }}},
+    {"a block that is not full takes the bytes of its rows",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              auto unpaged = holding;
+              unpaged.blockRows = 1;
+              return spec.memory(layers, unpaged);
+          }}},
+    {"a block that is not full takes no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              auto full = holding;
+              full.rows -= full.rows % full.blockRows;
+              return spec.memory(layers, full);
+          }}},
+    {"scales take no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryWithout(spec, layers, holding, [](Codec const& c) {
+                  return storesScales(c) ? codeBits(c.scaleFormat) / 8 : Bytes{0};
+              });
+          }}},
+    {"zeros take no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryWithout(spec, layers, holding, [](Codec const& c) {
+                  return Bytes{c.scale == ScaleRule::span ? 1u : 0u};
+              });
+          }}},
+    {"a ring takes the bytes of every row",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding,
+                                             [](LayerDeclaration& l) { l.retained = 0; });
+          }}},
+    {"sinks of a ring take no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding,
+                                             [](LayerDeclaration& l) { l.sinks = 0; });
+          }}},
+    {"given scales and a tensor's scale take no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              Bytes all = spec.memory(layers, holding);
+              for (auto const& layer : layers) all -= sharedBytes(layer);
+              return all;
+          }}},
+    {"every sequence has its own given scales",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              auto one = holding;
+              one.sequences = 1;
+              return holding.sequences * spec.memory(layers, one);
+          }}},
+    {"rows are not padded",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              auto packed = holding;
+              packed.alignment = 1;
+              return spec.memory(layers, packed);
+          }}},
+    {"a token is padded and its heads are not",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(spec, layers, holding, [](LayerDeclaration& l) {
+                  l.keyFormat.row = l.valueFormat.row = CodecRow::token;
+              });
+          }}},
+};
+
 /// All of them, in the order of the verbs.
 inline std::vector<Mutant> everyMutant() {
     std::vector<Mutant> all;
     for (auto const* group :
          {&appendMutants, &capacityMutants, &prefillMutants, &attendMutants, &observeMutants,
           &rollbackMutants, &forkMutants, &evictMutants, &removeMutants, &reorderMutants,
-          &releaseMutants, &keepMutants, &shiftMutants, &modelMutants, &mergeMutants})
+          &releaseMutants, &keepMutants, &shiftMutants, &modelMutants, &mergeMutants,
+          &pagingMutants, &memoryMutants})
         all.insert(all.end(), group->begin(), group->end());
     return all;
 }

@@ -8,6 +8,7 @@
 // one; the compiler's proof is the one that compares them. Under AddressSanitizer, which looks for
 // mistakes of memory and takes five times as long, the lengths are a quarter of these.
 #include "proofs/prove.hpp"
+#include "sanitized.hpp"
 
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
@@ -33,6 +34,7 @@ std::size_t lengthOf(std::string_view law, std::size_t wanted) {
     constexpr Limit limits[] = {
         {"rollback_append", 128},                // rolls back to every length, each from the start
         {"rollback_then_append_eq_fresh", 128},  // the same, and attends
+        {"share_copies_before_writing", 128},    // forks, and goes back to every length
         {"remove_keeps_others", 128},            // removes at every place, and of every number
         {"remove_then_append", 128},             // removes each row, and attends
         {"remove_then_rollback", 128},           // rolls back over every gap
@@ -124,15 +126,8 @@ bool registered(char const* suite, std::size_t wanted, std::size_t window) {
     });
     return true;
 }
-#if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t share = 4;
-#elif defined(__has_feature)
-constexpr std::size_t share = __has_feature(address_sanitizer) ? 4 : 1;
-#else
-constexpr std::size_t share = 1;
-#endif
-[[maybe_unused]] bool const plain = registered("Theorems", 256 / share, 0);
-[[maybe_unused]] bool const windowed = registered("TheoremsWindow32", 1024 / share, 32);
+[[maybe_unused]] bool const plain = registered("Theorems", fewer(256), 0);
+[[maybe_unused]] bool const windowed = registered("TheoremsWindow32", fewer(1024), 32);
 
 // The spec with one verb replaced: a key is rotated as if it stood one position later.
 template <class L, class C>

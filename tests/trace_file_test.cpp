@@ -69,7 +69,7 @@ Declaration fullDeclaration() {
             .verbs = {std::begin(everyVerb), std::end(everyVerb)},
             .layers = {rotating, plain},
             .numerics = numericsF32,
-            .promises = {}};
+            .promises = {}, .pool = {}};
 }
 
 std::vector<Step> everyStep() {
@@ -336,6 +336,7 @@ TEST(TraceFile, the_fill_reads_back_equal_and_is_the_loudest_where_it_is_missing
     file.declaration.promises->maskedSlots = MaskedSlots::neverRead;
     file.declaration.promises->deterministic = true;
     file.declaration.promises->thresholds = {2, 3};
+    file.declaration.pool = Pool{.blockRows = 3, .blocks = 7};
     EXPECT_EQ(fillOf(changed(writeTrace(file), "\"zero\"", "\"poison\"")),
               properties::Fill::poison);
     auto const again = parseTrace(writeTrace(file), "t.trace");
@@ -595,7 +596,7 @@ TEST(TraceFile, headers_that_do_not_fit) {
          "t.trace:1: declaration lacks the key \"engine\"; expected it"},
         {header("\"engine\":\"e\"", "\"motor\":\"e\""),
          "t.trace:1: declaration has the unknown key \"motor\"; expected engine, sequences, "
-         "capacity, verbs, layers, numerics or promises"},
+         "capacity, verbs, layers, numerics, promises or pool"},
         {header("\"raw\"", "\"cooked\""),
          "t.trace:1: declaration.layers[0].keyStorage is \"cooked\"; expected rotated or raw"},
         {header("\"rollback\"", "\"append\""),
@@ -1041,6 +1042,13 @@ TEST(Contradiction, names_the_fields) {
               },
               "promises.thresholds[1] is 5 and capacity is 4; expected 1 to 4, a length that a "
               "sequence can have"},
+             {[](Declaration& d) { d.pool = Pool{.blockRows = 0, .blocks = 4}; },
+              "pool.blockRows is 0; expected at least 1"},
+             {[](Declaration& d) { d.pool = Pool{.blockRows = 2, .blocks = 0}; },
+              "pool.blocks is 0; expected at least 1"},
+             {[](Declaration& d) { d.pool = Pool{.blockRows = 3, .blocks = 1}; },
+              "pool.blocks is 1 with pool.blockRows 3 and capacity is 4; expected enough blocks "
+              "for the rows of one full sequence"},
              {[](Declaration& d) { d.numerics.parts = 1; },
               "numerics.merge is logSumExp and numerics.parts is 1; expected at least 2 parts, or "
               "weights"},

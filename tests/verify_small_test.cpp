@@ -87,7 +87,7 @@ class Maker {
         r_.file.declaration = {.engine = "spec", .sequences = 2, .capacity = 16,
                                .verbs = {Verb::append, Verb::prefill},
                                .layers = smallLayers(), .numerics = numericsF32Plain,
-                               .promises = {}};
+                               .promises = {}, .pool = {}};
         r_.file.layerIndices = {2, 3, 5};
         r_.file.frequencies = angles_.frequencies;
         r_.file.attentionFactors = angles_.factors;

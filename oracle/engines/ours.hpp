@@ -1,25 +1,68 @@
-// ours: let our engine, or one of its bugs, be judged.
+// ours: let our engines, or one of their bugs, be judged.
 //
 // The adapter turns a Declaration into a shape, owning vectors into spans, and a Status into an
-// Answer. It decides nothing.
+// Answer. It decides nothing. All engines of ours have one interface; some lack a verb.
 #pragma once
 #include "bugs/zoo.hpp"
-#include "impl/contiguous.hpp"
 #include "properties/check.hpp"
 
+#include <concepts>
 #include <limits>
 #include <memory>
 #include <stdexcept>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace kv::oracle {
 
-template <class Decisions = impl::Standard>
+/// The shape that an engine of ours has by this declaration.
+inline impl::Shape shapeOf(Declaration const& d) {
+    impl::Shape shape{.sequences = d.sequences, .capacity = d.capacity, .layers = {}};
+    for (auto const& l : d.layers) {
+        if (l.keyFormat.codec != StoredAs::f32 || l.valueFormat.codec != StoredAs::f32)
+            throw std::invalid_argument(
+                "keyFormat or valueFormat is not f32, the only format in which it stores");
+        shape.layers.push_back({.queryHeads = l.queryHeads,
+                                .kvHeads = l.kvHeads,
+                                .keyDim = l.keyDim,
+                                .valueDim = l.valueDim,
+                                .scale = static_cast<float>(l.scale),
+                                .window = l.window,
+                                .sinks = l.sinks,
+                                .retained = l.retained,
+                                .keyStorage = impl::KeyStorage(l.keyStorage),
+                                .rotaryLayout = impl::RotaryLayout(l.rotaryLayout),
+                                .rotaryDim = l.rotaryDim,
+                                .cosine = l.cosine,
+                                .sine = l.sine,
+                                .slopes = l.slopes});
+    }
+    return shape;
+}
+
+/// Whether an engine of ours keeps its rows in a pool of blocks.
+template <class Engine>
+inline constexpr bool isPaged =
+    std::constructible_from<Engine, impl::Shape const&, impl::PoolShape, impl::Options>;
+
+template <class Engine>
+Engine engineOf(Declaration const& d, impl::Options options) {
+    if constexpr (isPaged<Engine>) {
+        if (!d.pool)
+            throw std::invalid_argument("pool is missing; expected blockRows and blocks");
+        return Engine(shapeOf(d), {d.pool->blockRows, d.pool->blocks}, options);
+    } else {
+        return Engine(shapeOf(d), options);
+    }
+}
+
+template <class Engine = impl::Contiguous<>>
 class Ours : public properties::AnyEngine {
    public:
     explicit Ours(properties::Setup const& setup)
         : declaration_(setup.declaration),
-          engine_(shapeOf(declaration_), {.fill = numberOf(setup.fill)}) {}
+          engine_(engineOf<Engine>(declaration_, {.fill = numberOf(setup.fill)})) {}
 
     using Answer = properties::Answer;
     using Tokens = properties::Tokens;
@@ -70,10 +113,16 @@ class Ours : public properties::AnyEngine {
         return answer(engine_.evict(id(s), count));
     }
     Answer remove(properties::SequenceId s, properties::RowRange rows) override {
-        return answer(engine_.remove(id(s), {rows.first, rows.count}));
+        if constexpr (requires { engine_.remove(id(s), {}); })
+            return answer(engine_.remove(id(s), {rows.first, rows.count}));
+        else
+            return AnyEngine::remove(s, rows);
     }
     Answer shift(properties::SequenceId s, std::int64_t delta) override {
-        return answer(engine_.shift(id(s), delta));
+        if constexpr (requires { engine_.shift(id(s), delta); })
+            return answer(engine_.shift(id(s), delta));
+        else
+            return AnyEngine::shift(s, delta);
     }
     Answer release(properties::SequenceId s) override { return answer(engine_.release(id(s))); }
     Answer reorder(std::vector<properties::SequenceId> const& parents) override {
@@ -98,29 +147,6 @@ class Ours : public properties::AnyEngine {
     static Answer answer(impl::Status const& status) {
         return status ? Answer::accepted() : Answer::refused(status.why());
     }
-    static impl::Shape shapeOf(Declaration const& d) {
-        impl::Shape shape{.sequences = d.sequences, .capacity = d.capacity, .layers = {}};
-        for (auto const& l : d.layers) {
-            if (l.keyFormat.codec != StoredAs::f32 || l.valueFormat.codec != StoredAs::f32)
-                throw std::invalid_argument(
-                    "keyFormat or valueFormat is not f32, the only format in which it stores");
-            shape.layers.push_back({.queryHeads = l.queryHeads,
-                                    .kvHeads = l.kvHeads,
-                                    .keyDim = l.keyDim,
-                                    .valueDim = l.valueDim,
-                                    .scale = static_cast<float>(l.scale),
-                                    .window = l.window,
-                                    .sinks = l.sinks,
-                                    .retained = l.retained,
-                                    .keyStorage = impl::KeyStorage(l.keyStorage),
-                                    .rotaryLayout = impl::RotaryLayout(l.rotaryLayout),
-                                    .rotaryDim = l.rotaryDim,
-                                    .cosine = l.cosine,
-                                    .sine = l.sine,
-                                    .slopes = l.slopes});
-        }
-        return shape;
-    }
     static std::vector<impl::Rows> rowsOf(Tokens const& tokens) {
         std::vector<impl::Rows> rows;
         for (auto const& layer : tokens.layers)
@@ -135,33 +161,59 @@ class Ours : public properties::AnyEngine {
     }
 
     Declaration declaration_;
-    impl::Contiguous<Decisions> engine_;
+    Engine engine_;
 };
 
 static_assert(int(impl::RotaryLayout::interleaved) == int(RotaryLayout::interleaved));
 static_assert(int(impl::KeyStorage::raw) == int(KeyStorage::raw));
 
-/// Our engine with these decisions, at any shape.
-template <class Decisions = impl::Standard>
-properties::Candidate ours(std::string name) {
-    return {std::move(name),
-            [](properties::Setup const& setup) { return std::make_unique<Ours<Decisions>>(setup); },
-            {},
-            numericsF32Plain,
-            Promises{.deterministic = true,
-                     .batchInvariant = true,
-                     .addressing = Addressing::byPosition,
-                     .maskedSlots = MaskedSlots::neverRead,
-                     .thresholds = {}}};
+/// Without rings, middle removals and shifts; and with a pool in which two sequences have room, and
+/// a few blocks more or none. A block holds 1 to 4 rows, as the sizes happen to say.
+inline void bePaged(Declaration& d) {
+    std::erase_if(d.verbs, [](Verb v) { return v == Verb::remove || v == Verb::shift; });
+    for (auto& layer : d.layers) layer.retained = 0;
+    if (d.pool) return;
+    std::size_t const rows = 1 + (d.capacity + d.layers.front().keyDim) % 4;
+    std::size_t const spare = d.layers.back().keyDim % 5;
+    d.pool = Pool{.blockRows = rows, .blocks = 2 * ((d.capacity + rows - 1) / rows) + spare};
 }
 
-/// "contiguous", then "bugs/NAME" for every bug of the zoo.
-inline std::vector<properties::Candidate> ourCandidates() {
-    std::vector<properties::Candidate> all{ours("contiguous")};
-    bugs::forEachBug([&]<class Bug>(Bug const&) {
-        all.push_back(ours<Bug>("bugs/" + std::string(Bug::name)));
-    });
-    return all;
+/// An engine of ours, at any shape that it can have.
+template <class Engine = impl::Contiguous<>>
+properties::Candidate ours(std::string name) {
+    return {.name = std::move(name),
+            .make = [](properties::Setup const& s) { return std::make_unique<Ours<Engine>>(s); },
+            .fixed = {},
+            .numerics = numericsF32Plain,
+            .promises = Promises{.deterministic = true,
+                                 .batchInvariant = true,
+                                 .addressing = Addressing::byPosition,
+                                 .maskedSlots = MaskedSlots::neverRead,
+                                 .thresholds = {}},
+            .formats = {},
+            .adapt = isPaged<Engine> ? bePaged : std::function<void(Declaration&)>{}};
 }
+
+/// One part of the zoo, in its order: there are `bugParts` of them, each compiled in a file of its
+/// own, for every bug is an engine.
+inline constexpr std::size_t bugParts = 4;
+template <std::size_t Part>
+std::vector<properties::Candidate> bugsOfPart() {
+    using Zoo = std::remove_cvref_t<decltype(bugs::zoo)>;
+    constexpr std::size_t count = std::tuple_size_v<Zoo>;
+    constexpr std::size_t begin = count * Part / bugParts, end = count * (Part + 1) / bugParts;
+    return []<std::size_t... I>(std::index_sequence<I...>) {
+        std::vector<properties::Candidate> all;
+        auto const add = [&]<class Bug>(Bug const&) {
+            all.push_back(ours<bugs::EngineWith<Bug>>("bugs/" + std::string(Bug::name)));
+        };
+        (add(std::get<begin + I>(bugs::zoo)), ...);
+        return all;
+    }(std::make_index_sequence<end - begin>());
+}
+extern template std::vector<properties::Candidate> bugsOfPart<0>();
+extern template std::vector<properties::Candidate> bugsOfPart<1>();
+extern template std::vector<properties::Candidate> bugsOfPart<2>();
+extern template std::vector<properties::Candidate> bugsOfPart<3>();
 
 }  // namespace kv::oracle

@@ -14,7 +14,7 @@ class Silent final : public kv::properties::AnyEngine {
    private:
     kv::Declaration declaration_{
         .engine = "silent", .sequences = 1, .capacity = 1, .numerics = kv::numericsF32,
-        .promises = {}};
+        .promises = {}, .pool = {}};
 };
 
 }  // namespace

@@ -16,8 +16,8 @@ struct Arrows {
 };
 
 /// proofs -> spec <- properties <- oracle -> {impl, bugs}; bugs -> impl; tests -> all.
-/// The declaration, and the number formats it speaks of, are part of the interface that properties/
-/// hands on to the oracle.
+/// The declaration, the number formats it speaks of and the bytes that it comes to are part of the
+/// interface that properties/ hands on to the oracle.
 inline std::vector<Arrows> const& arrows() {
     static std::vector<Arrows> const table{
         {"spec", {}, {"boost/hana"}},
@@ -27,7 +27,7 @@ inline std::vector<Arrows> const& arrows() {
         {"bugs", {"impl/"}, {}},
         {"oracle",
          {"properties/", "impl/", "bugs/", "spec/numerics.hpp", "spec/presets.hpp",
-          "spec/minifloat.hpp"},
+          "spec/minifloat.hpp", "spec/memory.hpp"},
          {"boost/hana", "rapidcheck", "fmt/", "nlohmann/", "CLI/", "openssl/"},
          true}};
     return table;

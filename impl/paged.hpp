@@ -1,0 +1,371 @@
+// paged: keep the rows of many sequences in blocks that they may share.
+//
+// The second engine of ours, in f32. Storage is one pool of blocks; a sequence has a table that
+// names the blocks of its rows, and takes a block when a row needs one. A fork copies the table and
+// no row. Whoever writes into a block that another table names writes into a copy of it.
+//
+//     sequence   table            blocks of the pool, in every layer
+//     s0         3 0 5            0 | s0 row 2, 3 |   3 | s0 row 0, 1 |   5 | s0 row 4, -  |
+//     s1         3 1              1 | s1 row 2, - |   4 |    free     |   2 |    free      |
+//
+// Row r of a sequence is in block table[r / B], at place r mod B. Rows are counted from the first
+// one in the first block of the table, so that an eviction gives back whole blocks and moves no
+// row. A verb either does all of its work or refuses and leaves everything as it was; one that
+// finds too few free blocks refuses.
+//
+// It keeps every row (no rings), and it neither removes rows from the middle nor moves positions.
+// Nothing is allocated after construction.
+//
+// Not said here: how fast it is, prefixes that sequences find in each other's blocks.
+#pragma once
+#include "block_pool.hpp"
+#include "layer.hpp"
+#include "request.hpp"
+#include "status.hpp"
+
+namespace kv::impl {
+
+template <std::derived_from<Standard> Decisions = Standard>
+class Paged {
+   public:
+    /// Takes all storage. Throws std::invalid_argument, with a sentence, for a shape that
+    /// contradicts itself, keeps a ring, or has a sequence that its pool could never hold.
+    Paged(Shape const& shape, PoolShape pool, Options options = {})
+        : capacity_(validated(shape).capacity),
+          blockRows_(fitting(pool, shape).blockRows),
+          pool_(pool.blocks),
+          sequences_(shape.sequences),
+          beams_(shape.sequences) {
+        std::size_t const mostBlocks = std::min(pool.blocks, capacity_ / blockRows_ + 2);
+        for (auto* all : {&sequences_, &beams_})
+            for (Sequence& sequence : *all)
+                sequence.table.reserve(mostBlocks);
+        layers_.reserve(shape.layers.size());
+        for (LayerShape const& layer : shape.layers) {
+            layers_.emplace_back(layer, StorageSize{pool.blocks, blockRows_, options.fill});
+            work_.growFor(layer, capacity_);
+        }
+    }
+
+    std::size_t sequences() const { return sequences_.size(); }
+    std::size_t capacity() const { return capacity_; }
+    std::size_t layers() const { return layers_.size(); }
+    LayerShape const& layerShape(LayerIndex layer) const { return layers_[indexOf(layer)].shape(); }
+    std::size_t freeBlocks() const { return pool_.freeBlocks(); }
+
+    /// Stores `count` tokens behind the last row. One entry of `rows` per layer, without queries.
+    /// Refused: unknown sequence, wrong shape, full, no free block, position outside a table.
+    Status append(SequenceId id, std::size_t count, RowsOfLayers rows) {
+        return store(id, {count, Purpose::append}, rows, {});
+    }
+
+    /// Stores `count` tokens and answers the queries of each as if it were the newest. One entry of
+    /// `rows` and of `outputs` ([count][queryHeads][valueDim]) per layer. Refused like append.
+    Status prefill(SequenceId id, std::size_t count, RowsOfLayers rows, OutputsOfLayers outputs) {
+        return store(id, {count, Purpose::prefill}, rows, outputs);
+    }
+
+    /// Answers one query per layer, [queryHeads][keyDim], at the position of the newest row, into
+    /// outputs [queryHeads][valueDim]. Refused: unknown sequence, wrong shape, empty sequence.
+    Status attend(SequenceId id, QueriesOfLayers queries, OutputsOfLayers outputs) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        if (!asksLayers(layers_, queries, outputs))
+            return {Refusal::wrongShape};
+        Sequence const& sequence = sequenceOf(id);
+        if (sequence.length() == 0)
+            return {Refusal::emptySequence};
+        for (std::size_t l = 0; l < layers_.size(); ++l) {
+            std::int64_t const newest = layers_[l].position(spotOf(sequence, sequence.end - 1));
+            answer(sequence, l, {indexOf(id), sequence.begin, newest, 0, queries[l]}, outputs[l]);
+        }
+        return {};
+    }
+
+    /// Length and next position. Refused: unknown sequence.
+    Status observe(SequenceId id, SequenceState& state) const {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        state = {sequenceOf(id).length(), sequenceOf(id).next};
+        return {};
+    }
+
+    /// How many rows a layer holds of a sequence: all.
+    Status rowsHeld(SequenceId id, LayerIndex layer, std::size_t& rows) const {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        if (indexOf(layer) >= layers_.size())
+            return {Refusal::unknownLayer};
+        rows = sequenceOf(id).length();
+        return {};
+    }
+
+    /// Copies the rows of a layer, oldest first, exactly as stored. Refused: unknown sequence or
+    /// layer, buffers not as long as rowsHeld says.
+    Status read(SequenceId id, LayerIndex layer, RowsOut const& out) const {
+        std::size_t held = 0;
+        if (Status const found = rowsHeld(id, layer, held); !found)
+            return found;
+        Storage const& from = layers_[indexOf(layer)];
+        if (out.positions.size() != held ||
+            !isDense(out.keys.size(), held, keyElements(from.shape())) ||
+            !isDense(out.values.size(), held, valueElements(from.shape())))
+            return {Refusal::wrongShape};
+        Sequence const& sequence = sequenceOf(id);
+        for (std::size_t i = 0; i < held; ++i)
+            from.read(spotOf(sequence, sequence.begin + i), i, out);
+        return {};
+    }
+
+    /// Keeps the `length` oldest rows; the next position goes back to that of the first forgotten
+    /// one, wherever that is. Refused: unknown sequence, growing.
+    Status rollback(SequenceId id, std::size_t length) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        Sequence& sequence = sequenceOf(id);
+        if (length > sequence.length())
+            return {Refusal::rollbackGrows};
+        std::size_t const kept = sequence.begin + length;
+        std::int64_t const forgotten =
+            kept < sequence.end ? layers_[0].position(spotOf(sequence, kept)) : sequence.next;
+        sequence.next =
+            Decisions::positionAfterRollback({sequence.next, forgotten,
+                                              {.rows = sequence.length(), .kept = length}});
+        sequence.end = kept;
+        releaseBlocksBehind(sequence, length == 0 ? 0 : blocksFor(kept));
+        return {};
+    }
+
+    /// Makes an empty sequence equal to another; both continue independently, in the same blocks
+    /// until one of them writes. Refused: unknown sequence, onto itself, onto rows.
+    Status fork(Fork fork) {
+        if (!known(fork.from) || !known(fork.to))
+            return {Refusal::unknownSequence};
+        if (fork.from == fork.to)
+            return {Refusal::forkOntoItself};
+        Sequence& child = sequenceOf(fork.to);
+        if (child.length() != 0)
+            return {Refusal::forkOntoRows};
+        child = sequenceOf(fork.from);
+        for (std::size_t block : child.table)
+            pool_.share(block);
+        return {};
+    }
+
+    /// Drops the `count` oldest rows; the others keep their positions, and index 0 is the oldest of
+    /// them. Refused: unknown sequence, more than there are.
+    Status evict(SequenceId id, std::size_t count) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        Sequence& sequence = sequenceOf(id);
+        if (count > sequence.length())
+            return {Refusal::evictsTooMany};
+        sequence.next = Decisions::positionAfterEviction({sequence.next, count});
+        sequence.begin += count;
+        if (sequence.length() == 0)
+            releaseBlocksBehind(sequence, 0);
+        std::size_t const dropped = sequence.begin / blockRows_;
+        auto const table = sequence.table.begin();
+        std::for_each_n(table, dropped, [&](std::size_t block) { pool_.release(block); });
+        sequence.table.erase(table, table + std::ptrdiff_t(dropped));
+        sequence.begin -= dropped * blockRows_;
+        sequence.end -= dropped * blockRows_;
+        return {};
+    }
+
+    /// Makes every sequence what its parent was, all at once; no row is copied. Refused: not one
+    /// parent for each sequence, an unknown one.
+    Status reorder(std::span<std::size_t const> parents) {
+        if (parents.size() != sequences_.size() ||
+            std::ranges::any_of(parents, [&](std::size_t p) { return p >= parents.size(); }))
+            return {Refusal::reordersOthers};
+        for (std::size_t s = 0; s < parents.size(); ++s) {
+            beams_[s] = sequences_[Decisions::parentOf({.sequence = s, .parent = parents[s]})];
+            for (std::size_t block : beams_[s].table)
+                pool_.share(block);
+        }
+        for (Sequence const& old : sequences_)
+            for (std::size_t block : old.table)
+                pool_.release(block);
+        std::swap(sequences_, beams_);
+        return {};
+    }
+
+    /// Empties one sequence: length 0, next position 0. Refused: unknown sequence.
+    Status release(SequenceId id) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        empty(sequenceOf(id));
+        return {};
+    }
+
+    /// Empties every sequence but this one, which stays as it is. Refused: unknown sequence.
+    Status keep(SequenceId id) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        for (std::size_t s = 0; s < sequences_.size(); ++s)
+            if (Decisions::isReleased({.sequence = s, .kept = indexOf(id)}))
+                empty(sequences_[s]);
+        return {};
+    }
+
+    /// Empties every sequence, and knows of no block that anybody names.
+    void reset() {
+        for (Sequence& sequence : sequences_) {
+            sequence.table.clear();
+            sequence.begin = sequence.end = 0;
+            sequence.next = 0;
+        }
+        pool_.reset();
+    }
+
+   private:
+    struct Sequence {
+        std::vector<std::size_t> table;  // the block of rows i * B .. i * B + B - 1, for each i
+        std::size_t begin = 0, end = 0;  // rows that are live; begin is in the first block
+        std::int64_t next = 0;           // position of the token that would be appended
+        std::size_t length() const { return end - begin; }
+    };
+
+    static PoolShape fitting(PoolShape pool, Shape const& shape) {
+        if (char const* why = whyInvalid(pool, shape))
+            throw std::invalid_argument(why);
+        return pool;
+    }
+
+    bool known(SequenceId id) const { return indexOf(id) < sequences_.size(); }
+    Sequence& sequenceOf(SequenceId id) { return sequences_[indexOf(id)]; }
+    Sequence const& sequenceOf(SequenceId id) const { return sequences_[indexOf(id)]; }
+    std::size_t blocksFor(std::size_t rows) const {
+        return rows / blockRows_ + (rows % blockRows_ == 0 ? 0 : 1);
+    }
+
+    Spot spotOf(Sequence const& sequence, std::size_t row) const {
+        std::size_t const block = Decisions::blockOf({.row = row,
+                                                      .blockRows = blockRows_,
+                                                      .first = sequence.table.front(),
+                                                      .named = sequence.table[row / blockRows_],
+                                                      .blocks = pool_.blocks()});
+        return {block, row % blockRows_};
+    }
+
+    /// Lets go of the blocks from entry `kept` of the table on; without any, there is no row.
+    void releaseBlocksBehind(Sequence& sequence, std::size_t kept) {
+        for (; sequence.table.size() > kept; sequence.table.pop_back())
+            pool_.release(sequence.table.back());
+        if (kept == 0)
+            sequence.begin = sequence.end = 0;
+    }
+
+    void empty(Sequence& sequence) {
+        releaseBlocksBehind(sequence, 0);
+        sequence.next = Decisions::positionAfterRelease(sequence.next);
+    }
+
+    /// A block in which nothing is stored.
+    std::size_t takeBlock() {
+        std::size_t const block = pool_.take();
+        for (Storage& layer : layers_)
+            layer.refillBlock(block);
+        return block;
+    }
+
+    std::size_t copyOf(std::size_t block) {
+        std::size_t const copy = pool_.take();
+        LayerRange const targets = Decisions::layersOfCopy(layers_.size());
+        for (std::size_t l = targets.first; l < targets.last; ++l)
+            layers_[l].copyBlock(block, copy);
+        pool_.copied(block, copy);
+        return copy;
+    }
+
+    /// Takes the blocks that so many rows need, and a copy of the last one if it is shared; or
+    /// takes nothing, where there are too few.
+    Status makeRoom(Sequence& sequence, std::size_t count) {
+        if (!Decisions::fits({sequence.length(), count, capacity_}))
+            return {Refusal::full};
+        if (!hasPositions(layers_, sequence.next, count))
+            return {Refusal::outsideRotaryTable};
+        auto& table = sequence.table;
+        std::size_t const blocks = blocksFor(sequence.end + count);
+        bool const copies = count > 0 && sequence.end % blockRows_ != 0 &&
+                            pool_.isCopied(table.back(), blockRows_);
+        if (blocks - table.size() + (copies ? 1 : 0) > pool_.freeBlocks())
+            return {Refusal::outOfBlocks};
+        if (copies)
+            table.back() = copyOf(table.back());
+        while (table.size() < blocks)
+            table.push_back(takeBlock());
+        return {};
+    }
+
+    Status store(SequenceId id, Chunk chunk, RowsOfLayers rows, OutputsOfLayers outputs) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        if (!fitsLayers(layers_, chunk, rows, outputs))
+            return {Refusal::wrongShape};
+        Sequence& sequence = sequenceOf(id);
+        if (Status const room = makeRoom(sequence, chunk.count); !room)
+            return room;
+        std::int64_t const next = sequence.next;
+        for (std::size_t i = 0; i < chunk.count; ++i) {
+            std::int64_t const position = Decisions::positionOf({next, i});
+            Spot const spot = spotOf(sequence, sequence.end);
+            pool_.wrote(spot.block, spot.slot + 1);
+            ++sequence.end;
+            for (std::size_t l = 0; l < layers_.size(); ++l) {
+                storeInLayer(l, spot, {position, i}, rows[l]);
+                LayerShape const& shape = layers_[l].shape();
+                if (chunk.purpose == Purpose::prefill)
+                    answer(sequence, l,
+                           {indexOf(id), sequence.begin, position, chunk.count,
+                            partOf(rows[l].queries, i, queryElements(shape))},
+                           partOf(outputs[l], i, outputElements(shape)));
+            }
+        }
+        sequence.next = Decisions::nextPosition({next, chunk.count, chunk.purpose});
+        return {};
+    }
+
+    struct Token {
+        std::int64_t position;
+        std::size_t index;  // in its chunk
+    };
+    void storeInLayer(std::size_t l, Spot spot, Token token, Rows const& rows) {
+        LayerShape const& shape = layers_[l].shape();
+        KeyRow const key = layers_[l].storedKey(partOf(rows.keys, token.index, keyElements(shape)),
+                                                token.position, work_.key);
+        LayerRange const targets = Decisions::layersOfKey({l, layers_.size()});
+        for (std::size_t t = targets.first; t < targets.last; ++t)
+            layers_[t].writeKey(spot, key);
+        layers_[l].writeValue(spot, partOf(rows.values, token.index, valueElements(shape)));
+        layers_[l].setPosition(spot, token.position);
+    }
+
+    /// Answers one token's query heads in one layer into `output` [queryHeads][valueDim].
+    void answer(Sequence const& sequence, std::size_t l, Query const& query,
+                std::span<float> output) {
+        Storage const& layer = layers_[l];
+        std::size_t count = 0;
+        for (std::size_t row = sequence.begin; row < sequence.end; ++row) {
+            Spot const spot = spotOf(sequence, row);
+            if (Decisions::visible({.queryPosition = query.position,
+                                    .keyPosition = layer.position(spot),
+                                    .index = row - sequence.begin,
+                                    .window = layer.shape().window,
+                                    .sinks = layer.shape().sinks}))
+                work_.spots[count++] = spot;
+        }
+        attendHeads<Decisions>(layer, query, inOrderOfSum<Decisions>(query, count, work_), work_,
+                               output);
+    }
+
+    std::size_t capacity_, blockRows_;
+    BlockPool<Decisions> pool_;
+    std::vector<Sequence> sequences_;
+    std::vector<Sequence> beams_;  // room for a reorder
+    std::vector<Storage> layers_;
+    Workspace work_;
+};
+
+}  // namespace kv::impl
