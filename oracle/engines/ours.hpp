@@ -167,15 +167,18 @@ class Ours : public properties::AnyEngine {
 static_assert(int(impl::RotaryLayout::interleaved) == int(RotaryLayout::interleaved));
 static_assert(int(impl::KeyStorage::raw) == int(KeyStorage::raw));
 
-/// Without rings, middle removals and shifts; and with a pool in which two sequences have room, and
-/// a few blocks more or none. A block holds 1 to 4 rows, as the sizes happen to say.
+/// Without rings, middle removals and shifts; and with a pool in which one or two sequences have
+/// room, and a few blocks more or none: a small pool runs dry while forks share, a large one lets a
+/// law have its two sequences. A block holds 1 to 4 rows. The sizes of the layers say which.
 inline void bePaged(Declaration& d) {
     std::erase_if(d.verbs, [](Verb v) { return v == Verb::remove || v == Verb::shift; });
     for (auto& layer : d.layers) layer.retained = 0;
     if (d.pool) return;
     std::size_t const rows = 1 + (d.capacity + d.layers.front().keyDim) % 4;
     std::size_t const spare = d.layers.back().keyDim % 5;
-    d.pool = Pool{.blockRows = rows, .blocks = 2 * ((d.capacity + rows - 1) / rows) + spare};
+    std::size_t const sequences = 1 + d.layers.front().valueDim % 2;
+    d.pool = Pool{.blockRows = rows,
+                  .blocks = sequences * ((d.capacity + rows - 1) / rows) + spare};
 }
 
 /// An engine of ours, at any shape that it can have.
