@@ -12,6 +12,8 @@
 // Not said here: the shortest trace that shows each one (tests/zoo_test.cpp).
 #pragma once
 #include "capacity_wraps_silently.hpp"
+#include "chunk_counts_rows.hpp"
+#include "chunk_is_read_as_window.hpp"
 #include "copied_block_keeps_its_reference.hpp"
 #include "fork_aliases.hpp"
 #include "fork_takes_no_reference.hpp"
@@ -32,6 +34,8 @@
 #include "rollback_counts_rows.hpp"
 #include "rolled_back_row_visible.hpp"
 #include "shared_block_is_freed.hpp"
+#include "sink_is_lost_in_decode.hpp"
+#include "sink_logit_is_scaled.hpp"
 #include "slot_reused.hpp"
 #include "stale_length_after_rollback.hpp"
 #include "sum_begins_at_its_block.hpp"
@@ -49,11 +53,13 @@ namespace kv::bugs {
 
 /// One value per bug, in the order of the verbs they break; last, those that only turn bits.
 inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowVisible,
-                            MaskOneKeyTooWide, MaskOneKeyTooNarrow, PositionRestartsAfterPrefill,
+                            MaskOneKeyTooWide, MaskOneKeyTooNarrow, ChunkIsReadAsWindow,
+                            ChunkCountsRows, PositionRestartsAfterPrefill,
                             PositionOffByOneAfterEviction, RemovalFreesPositions,
                             RemovalSkipsLayers, RollbackCountsRows, ReleaseKeepsPosition,
                             KeepSparesLaterSequences, ReorderIsSkipped,
-                            RepeatedBeamIsNotCopied, KvHeadByModulo, ForkAliases,
+                            RepeatedBeamIsNotCopied, KvHeadByModulo, SinkIsLostInDecode,
+                            SinkLogitIsScaled, ForkAliases,
                             TableIsReadAsContiguous, ForkTakesNoReference, FullBlockIsNotCopied,
                             SharedBlockIsFreed, CopiedBlockKeepsItsReference,
                             RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently,

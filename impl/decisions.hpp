@@ -14,6 +14,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 namespace kv::impl {
@@ -58,6 +59,7 @@ struct Advance {
 struct Seen {
     std::int64_t queryPosition, keyPosition;
     std::size_t index, window, sinks;
+    std::int64_t chunk;
 };
 
 /// Which kv head does a query head read?
@@ -124,6 +126,12 @@ struct Sum {
     std::size_t answered;  ///< sums of this engine so far
 };
 
+/// Which score does the sink of a query head have, if it takes part?
+struct SinkScore {
+    float logit, scale;
+    std::size_t chunk;  ///< tokens stored by the call that asks; 0: it only asks
+};
+
 /// Every decision, taken right.
 struct Standard {
     static constexpr bool fits(Demand d) { return d.count <= d.capacity - d.length; }
@@ -148,6 +156,11 @@ struct Standard {
     static constexpr bool visible(Seen s) {
         return s.window == 0 || std::cmp_less(s.queryPosition - s.keyPosition, s.window) ||
                s.index < s.sinks;
+    }
+
+    /// Chunks are counted from position 0. Asked of rows that are visible, if there are chunks.
+    static constexpr bool isInChunk(Seen s) {
+        return s.queryPosition / s.chunk == s.keyPosition / s.chunk;
     }
 
     /// Neighbouring query heads share a kv head.
@@ -205,6 +218,9 @@ struct Standard {
     static constexpr bool isFree(std::size_t references) { return references == 0; }
 
     static constexpr std::size_t firstOfSum(Sum) { return 0; }
+
+    /// Learned as it is: a factor of the scores is none of the sink's.
+    static constexpr std::optional<float> sinkScore(SinkScore s) { return s.logit; }
 };
 
 }  // namespace kv::impl

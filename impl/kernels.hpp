@@ -6,6 +6,8 @@
 //     score[i] = (q . key[i]) * scale
 //     output   = sum_i exp(score[i] - max) value[i] / sum_i exp(score[i] - max)
 //
+// There may be one score more than rows, that of a sink: it takes weight and brings no value.
+//
 // Everything is f32. The division comes last, once per component.
 #pragma once
 #include <algorithm>
@@ -37,13 +39,14 @@ inline float softmaxWeights(std::span<float> scores) {
     return sum;
 }
 
-/// Writes the softmax of the scores, as a mean of the values, into `output` [components]. Value i
-/// is valueAt(i) [components].
+/// Writes the softmax of the scores, as a mean of the first `rows` values, into `output`
+/// [components]. Value i is valueAt(i) [components]; there are at least as many scores as rows.
 template <class ValueAt>
-void softmaxMean(std::span<float> scores, ValueAt valueAt, std::span<float> output) {
+void softmaxMean(std::span<float> scores, std::size_t rows, ValueAt valueAt,
+                 std::span<float> output) {
     float const sum = softmaxWeights(scores);
     std::fill(output.begin(), output.end(), float{});
-    for (std::size_t i = 0; i < scores.size(); ++i) {
+    for (std::size_t i = 0; i < rows; ++i) {
         float const weight = scores[i];
         float const* const value = valueAt(i);
         for (std::size_t d = 0; d < output.size(); ++d)

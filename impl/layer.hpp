@@ -49,6 +49,12 @@ struct Query {
     std::span<float const> heads;
 };
 
+/// Whether a query reads this row.
+template <std::derived_from<Standard> Decisions>
+bool isShown(Seen const& s) {
+    return Decisions::visible(s) && (s.chunk == 0 || Decisions::isInChunk(s));
+}
+
 /// The first `count` spots of the workspace, turned to begin where the sum of this query does.
 template <std::derived_from<Standard> Decisions>
 std::span<Spot const> inOrderOfSum(Query const& query, std::size_t count, Workspace& work) {
@@ -67,12 +73,17 @@ template <std::derived_from<Standard> Decisions>
 void attendHeads(Storage const& storage, Query const& query, std::span<Spot const> spots,
                  Workspace& work, std::span<float> output) {
     LayerShape const& shape = storage.shape();
-    for (std::size_t h = 0; h < shape.queryHeads; ++h)
+    for (std::size_t h = 0; h < shape.queryHeads; ++h) {
+        std::optional<float> sink;
+        if (!shape.sinkLogits.empty())
+            sink = Decisions::sinkScore({shape.sinkLogits[h], shape.scale, query.chunk});
         storage.attend({.queryHead = h,
                         .kvHead = Decisions::kvHead({h, shape.queryHeads, shape.kvHeads}),
                         .position = query.position,
-                        .components = query.heads.subspan(h * shape.keyDim, shape.keyDim)},
+                        .components = query.heads.subspan(h * shape.keyDim, shape.keyDim),
+                        .sinkLogit = sink},
                        spots, work, output.subspan(h * shape.valueDim, shape.valueDim));
+    }
 }
 
 template <std::derived_from<Standard> Decisions>
@@ -228,11 +239,12 @@ class Layer {
         std::size_t count = 0;
         RowRange const rows{query.oldestRow, marks_[query.block].readable};
         forEachHeld(query.block, rows, [&](Spot spot, std::size_t row) {
-            if (Decisions::visible({.queryPosition = query.position,
+            if (isShown<Decisions>({.queryPosition = query.position,
                                     .keyPosition = storage_.position(spot),
                                     .index = row - query.oldestRow,
                                     .window = shape().window,
-                                    .sinks = shape().sinks}))
+                                    .sinks = shape().sinks,
+                                    .chunk = static_cast<std::int64_t>(shape().chunk)}))
                 work.spots[count++] = spot;
         });
         return inOrderOfSum<Decisions>(query, count, work);

@@ -349,11 +349,12 @@ class Paged {
         std::size_t count = 0;
         for (std::size_t row = sequence.begin; row < sequence.end; ++row) {
             Spot const spot = spotOf(sequence, row);
-            if (Decisions::visible({.queryPosition = query.position,
+            if (isShown<Decisions>({.queryPosition = query.position,
                                     .keyPosition = layer.position(spot),
                                     .index = row - sequence.begin,
                                     .window = layer.shape().window,
-                                    .sinks = layer.shape().sinks}))
+                                    .sinks = layer.shape().sinks,
+                                    .chunk = static_cast<std::int64_t>(layer.shape().chunk)}))
                 work_.spots[count++] = spot;
         }
         attendHeads<Decisions>(layer, query, inOrderOfSum<Decisions>(query, count, work_), work_,

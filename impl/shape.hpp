@@ -33,6 +33,8 @@ struct LayerShape {
     std::vector<float> cosine{};  ///< [positions][rotaryDim / 2]
     std::vector<float> sine{};    ///< same shape
     std::vector<float> slopes{};  ///< ALiBi, one per query head (arXiv 2108.12409); empty: none
+    std::size_t chunk = 0;  ///< positions of one chunk: a query sees its own only; 0: one for all
+    std::vector<float> sinkLogits{};  ///< scores without a key, one per query head; empty: none
 
     bool rotates() const { return rotaryLayout != RotaryLayout::none; }
     /// Positions that this layer can give to a token: 0 .. positions() - 1. Without a table there
@@ -100,6 +102,8 @@ inline char const* whyInvalidLayer(Shape const& shape, LayerShape const& layer) 
         return "retained must be 0 or at least capacity where no window hides older rows";
     if (!layer.slopes.empty() && layer.slopes.size() != layer.queryHeads)
         return "slopes must be empty or hold one number per query head";
+    if (!layer.sinkLogits.empty() && layer.sinkLogits.size() != layer.queryHeads)
+        return "sinkLogits must be empty or hold one number per query head";
     std::size_t const rows = 2 * shape.capacity;  // pinned sinks and the ring, each clipped to it
     if (!fitsInMemory({shape.sequences, layer.kvHeads, rows, layer.keyDim}) ||
         !fitsInMemory({shape.sequences, layer.kvHeads, rows, layer.valueDim}) ||

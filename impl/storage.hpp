@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 #include <utility>
 
 namespace kv::impl {
@@ -49,6 +50,7 @@ struct HeadQuery {
     std::size_t queryHead, kvHead;
     std::int64_t position;
     std::span<float const> components;
+    std::optional<float> sinkLogit;  ///< a score without a key
 };
 
 /// Where a read-back goes, rows oldest first.
@@ -68,7 +70,7 @@ struct Workspace {
         grow(key, layer.kvHeads * layer.keyDim);
         grow(turnedQuery, layer.keyDim);
         grow(turnedKey, layer.keyDim);
-        grow(scores, rows);
+        grow(scores, rows + 1);
         grow(spots, rows);
     }
 
@@ -130,16 +132,19 @@ class Storage {
         auto const turned = std::span(work.turnedQuery).first(shape_.keyDim);
         std::copy(query.components.begin(), query.components.end(), turned.begin());
         rotate(shape_, {query.position}, turned);
-        auto const scores = std::span(work.scores).first(spots.size());
+        std::size_t const sinks = query.sinkLogit ? 1 : 0;
+        auto const scores = std::span(work.scores).first(spots.size() + sinks);
         for (std::size_t i = 0; i < spots.size(); ++i) {
             scores[i] = dot(turned, seenKey(spots[i], query.kvHead, work)) * shape_.scale;
             if (!shape_.slopes.empty())
                 scores[i] += shape_.slopes[query.queryHead] *
                              static_cast<float>(position(spots[i]) - query.position);
         }
+        if (query.sinkLogit)
+            scores.back() = *query.sinkLogit;
         softmaxMean(
-            scores, [&](std::size_t i) { return valueAt(spots[i], query.kvHead).data(); },
-            output);
+            scores, spots.size(),
+            [&](std::size_t i) { return valueAt(spots[i], query.kvHead).data(); }, output);
     }
 
     /// Copies a row to place `row` of a read-back.

@@ -39,10 +39,14 @@ std::string shapeText(ProvedShape const& s) {
         text += ", raw keys";
     if (s.slopes)
         text += ", alibi";
+    if (s.sinkLogits)
+        text += ", sink logits";
     if (s.window > 0)
         text += fmt::format(", window {}", s.window);
     if (s.sinks > 0)
         text += fmt::format(", sinks {}", s.sinks);
+    if (s.chunk > 0)
+        text += fmt::format(", chunk {}", s.chunk);
     return text;
 }
 
@@ -248,7 +252,9 @@ OrderedJson lawsToJson(Catalog const& catalog) {
                                        {"rotaryDim", s.rotaryDim},
                                        {"rotaryLayout", std::string(nameOf(s.layout))},
                                        {"keyStorage", std::string(nameOf(s.storage))},
-                                       {"slopes", s.slopes}});
+                                       {"slopes", s.slopes},
+                                       {"sinkLogits", s.sinkLogits},
+                                       {"chunk", s.chunk}});
         entry["kills"] = OrderedJson::array();
         for (auto const& bug : catalog.killedBy(law.name))
             entry["kills"].push_back(bug.name);
@@ -289,9 +295,9 @@ std::string explain(Catalog const& catalog, std::string_view name) {
 }
 
 std::string summary(std::vector<ProvedShape> const& shapes) {
-    std::set<std::size_t> lengths, windows, sinks;
+    std::set<std::size_t> lengths, windows, sinks, chunks;
     std::set<std::pair<std::size_t, std::size_t>> heads;
-    bool turns = false, raw = false, biased = false;
+    bool turns = false, raw = false, biased = false, sinking = false;
     for (auto const& s : shapes) {
         lengths.insert(s.length);
         heads.insert({s.queryHeads, s.kvHeads});
@@ -299,17 +305,24 @@ std::string summary(std::vector<ProvedShape> const& shapes) {
             windows.insert(s.window);
         if (s.sinks > 0)
             sinks.insert(s.sinks);
+        if (s.chunk > 0)
+            chunks.insert(s.chunk);
         turns = turns || s.rotaryDim > 0;
         raw = raw || s.storage == KeyStorage::raw;
         biased = biased || s.slopes;
+        sinking = sinking || s.sinkLogits;
     }
     std::string text = several("length", lengths).erase(0, 2);
     if (!heads.empty())
         text += fmt::format("; up to {}:{} heads", heads.rbegin()->first, heads.rbegin()->second);
-    for (auto const& [has, word] : {std::pair{turns, "rope"}, {raw, "raw keys"}, {biased, "alibi"}})
+    for (auto const& [has, word] : {std::pair{turns, "rope"},
+                                    {raw, "raw keys"},
+                                    {biased, "alibi"},
+                                    {sinking, "sink logits"}})
         if (has)
             text += fmt::format("; {}", word);
-    return text + several("window", windows) + several("sink", sinks);
+    return text + several("window", windows) + several("sink", sinks) +
+           several("chunk", chunks);
 }
 
 std::vector<std::string> nearMisses(std::string_view word, std::vector<std::string> const& names) {

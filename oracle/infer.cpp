@@ -141,12 +141,21 @@ class Comparer {
     void mask(LayerDeclaration const& d, SeenLayer const& seen, LayerDeclaration& proposed) {
         std::size_t const rows = seen.triedRows;
         auto const all = fmt::format("0, all of {} rows", rows);
-        size("window", seen.window, d.window, d.window + d.sinks >= rows ? 0 : d.window, all);
+        // One position a chunk is a window of one key.
+        std::size_t const chunk = d.chunk.value_or(0);
+        size("window", seen.window, d.window,
+             chunk == 1 ? 1 : d.window + d.sinks >= rows ? 0 : d.window, all);
+        size("chunk", seen.chunk, chunk, chunk == 1 || chunk >= rows ? 0 : chunk, "none");
         size("sinks", seen.sinks, d.sinks, d.sinks, "0");
         std::size_t const pinned = d.retained == 0 ? 0 : d.sinks;
         size("retained", seen.retained, d.retained, d.retained + pinned >= rows ? 0 : d.retained,
              all);
         proposed.window = seen.window.value.value_or(d.window);
+        if (seen.chunk)
+            proposed.chunk = *seen.chunk == 0 ? std::nullopt : std::optional(*seen.chunk);
+        // What a shift does to chunks, no declaration says.
+        if (proposed.chunk)
+            std::erase(result_.declaration.verbs, Verb::shift);
         proposed.sinks = seen.sinks.value.value_or(d.sinks);
         proposed.retained = seen.retained.value.value_or(d.retained);
     }
@@ -225,33 +234,57 @@ void Comparer::rotation(LayerDeclaration const& d, SeenLayer const& seen,
     overwrite(proposed.sine, (*seen.table).sine);
 }
 
+template <class Number>
+std::string listed(std::vector<Number> const& numbers) {
+    return numbers.empty() ? "none" : fmt::format("{:.9g}", fmt::join(numbers, " "));
+}
+std::string spelled(std::vector<Measured> const& measured) {
+    std::vector<double> all;
+    for (Measured const& m : measured)
+        all.push_back(m.likely);
+    return listed(all);
+}
+/// A finite number for each, however little a sink weighs.
+std::vector<float> likeliest(std::vector<Measured> const& measured) {
+    std::vector<float> all;
+    for (Measured const& m : measured)
+        all.push_back(std::max(float(m.likely), std::numeric_limits<float>::lowest()));
+    return all;
+}
+bool weighNothing(std::vector<Measured> const& logits) {
+    return std::ranges::all_of(logits, [](Measured const& m) { return std::isinf(m.low); });
+}
+
 void Comparer::scores(LayerDeclaration const& d, SeenLayer const& seen,
                       LayerDeclaration& proposed) {
     record<Measured>(at_ + "scale", seen.scale, [](Measured const& m) { return spelled(m); },
                      fmt::format("{:.9g}", d.scale),
                      [&](Measured const& m) { return m.holds(d.scale); });
-    auto const isHeld = [&](std::vector<Measured> const& slopes) {
-        return std::ranges::equal(slopes, d.slopes,
-                                  [](Measured const& m, float s) { return m.holds(double(s)); });
+    using Numbers = std::vector<Measured>;
+    auto const isHeld = [](Numbers const& seenOnes, std::vector<float> const& declared) {
+        return std::ranges::equal(seenOnes, declared,
+                                  [](Measured const& m, float x) { return m.holds(double(x)); });
     };
-    record<std::vector<Measured>>(at_ + "slopes", seen.slopes,
-                                  [](std::vector<Measured> const& slopes) -> std::string {
-                                      std::vector<std::string> all;
-                                      for (Measured const& m : slopes)
-                                          all.push_back(fmt::format("{:.9g}", m.likely));
-                                      return all.empty() ? "none"
-                                                         : fmt::format("{}", fmt::join(all, " "));
-                                  },
-                                  d.slopes.empty() ? "none"
-                                                   : fmt::format("{}", fmt::join(d.slopes, " ")),
-                                  isHeld);
+    auto const holdsSlopes = [&](Numbers const& all) { return isHeld(all, d.slopes); };
+    record<Numbers>(at_ + "slopes", seen.slopes,
+                    [](Numbers const& all) { return spelled(all); }, listed(d.slopes),
+                    holdsSlopes);
+    // A sink that weighs nothing looks like none.
+    auto const holdsLogits = [&](Numbers const& all) {
+        return d.sinkLogits ? isHeld(all, *d.sinkLogits) : weighNothing(all);
+    };
+    record<Numbers>(at_ + "sinkLogits", seen.sinkLogits,
+                    [](Numbers const& all) { return weighNothing(all) ? "none" : spelled(all); },
+                    listed(d.sinkLogits.value_or(std::vector<float>{})), holdsLogits);
     if (seen.scale && !(*seen.scale).holds(d.scale))
         proposed.scale = (*seen.scale).likely;
-    if (!seen.slopes || isHeld(*seen.slopes))
+    if (seen.slopes && !holdsSlopes(*seen.slopes))
+        proposed.slopes = likeliest(*seen.slopes);
+    if (!seen.sinkLogits || holdsLogits(*seen.sinkLogits))
         return;
-    proposed.slopes.clear();
-    for (Measured const& m : *seen.slopes)
-        proposed.slopes.push_back(float(m.likely));
+    proposed.sinkLogits.reset();
+    if (!weighNothing(*seen.sinkLogits))
+        proposed.sinkLogits = likeliest(*seen.sinkLogits);
 }
 
 }  // namespace

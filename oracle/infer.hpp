@@ -115,6 +115,7 @@ struct SeenNumerics {
 
 struct SeenLayer {
     Guess<std::size_t> window, sinks, retained;  ///< 0 as in LayerDeclaration
+    Guess<std::size_t> chunk;                    ///< 0: there are none
     std::size_t triedRows = 0;                   ///< a longer window or ring looks like none
     std::size_t visibleRows = 0;  ///< newest rows, its own included, that a query surely sees
     Guess<KeyStorage> keyStorage;
@@ -123,6 +124,7 @@ struct SeenLayer {
     Guess<SeenTable> table;
     Guess<Measured> scale;
     Guess<std::vector<Measured>> slopes;  ///< empty: no ALiBi
+    Guess<std::vector<Measured>> sinkLogits;  ///< per query head; without a lower end: none is seen
     SeenNumerics numerics;
     std::vector<Convention> conventions;
 };

@@ -68,6 +68,46 @@ void concludeMask(std::vector<bool> const& sees, SeenLayer& seen) {
     }
 }
 
+/// How many rows, the newest one among them, are seen in one run.
+std::size_t runOf(std::vector<bool> const& sees) {
+    std::size_t run = 0;
+    while (run < sees.size() && sees[sees.size() - run - 1])
+        ++run;
+    return run;
+}
+
+/// A window shows as many rows to the query before; where there are chunks, the first row that is
+/// seen begins one, and the query before that row sees a whole one.
+void concludeChunks(Prober& prober, std::size_t layer, SeenLayer& seen) {
+    using Result = Guess<std::size_t>;
+    seen.chunk = Result::unknown(seen.window.how);
+    if (!seen.window)
+        return;
+    std::size_t const rows = seen.triedRows, run = *seen.window;
+    if (run == 0 || *seen.sinks > 0) {
+        seen.chunk = Result::seen(0, seen.window.how);
+        return;
+    }
+    auto const before = viewOf(prober, layer, rows - 1), first = viewOf(prober, layer, rows - run);
+    if (!before || !first) {
+        seen.chunk = Result::unknown(refusal(prober));
+        return;
+    }
+    auto const how = fmt::format("the newest of {} rows sees {} of them, of {} rows {}, of {} rows "
+                                 "{}", rows, run, rows - 1, runOf(*before), rows - run,
+                                 runOf(*first));
+    std::size_t const chunk = runOf(*first);
+    if (runOf(*before) == run) {
+        seen.chunk = Result::seen(0, how);
+    } else if (chunk >= run && (rows - run) % chunk == 0) {
+        seen.chunk = Result::seen(chunk, how);
+        seen.window = Result::seen(0, how + ", which chunks explain");
+        seen.sinks = Result::unknown("chunks have no exceptions");
+    } else {
+        seen.window = seen.sinks = seen.chunk = Result::unknown(how + ": no mask does that");
+    }
+}
+
 /// Whether a query sees the value of its own token, and that of the next one of its chunk.
 Convention causalOf(Prober& prober, std::size_t layer, bool seesItself) {
     std::string text = seesItself ? "its own token" : "not its own token";
@@ -339,11 +379,12 @@ void probeAttention(Prober& prober, std::size_t layer, SeenLayer& seen) {
     bool const isAsked = prober.offers(Verb::attend) || prober.offers(Verb::prefill);
     auto const view = isAsked ? viewOf(prober, layer, rows) : std::nullopt;
     if (!view) {
-        seen.window = seen.sinks = Guess<std::size_t>::unknown(
+        seen.window = seen.sinks = seen.chunk = Guess<std::size_t>::unknown(
             isAsked ? refusal(prober) : "neither attend nor prefill is offered");
         return;
     }
     concludeMask(*view, seen);
+    concludeChunks(prober, layer, seen);
     seen.conventions.push_back(causalOf(prober, layer, view->back()));
     probeAngles(prober, layer, seen);
     seen.conventions.push_back(headsOf(prober, layer, seen));

@@ -167,6 +167,31 @@ void probeSlopes(Prober& prober, std::size_t layer, SeenLayer& seen) {
                                "of zeros; that it grows with the distance was not tried");
 }
 
+/// A row that is alone under a score of 0 has the share 1 / (1 + exp(logit)) of the weight.
+void probeSinks(Prober& prober, std::size_t layer, SeenLayer& seen) {
+    using Result = Guess<std::vector<Measured>>;
+    auto const output = prober.answer(layer, {.value = [](auto, auto, auto) { return 1.0f; }});
+    double const error = errorOf(0, seen.numerics);
+    auto const logit = [](double share) {
+        return share < 1 ? std::log(1 / share - 1) : -std::numeric_limits<double>::infinity();
+    };
+    std::vector<Measured> logits;
+    auto const dim = prober.given().layers[layer].valueDim;
+    for (std::size_t j = 0; output && j < output->size(); j += dim) {
+        double const share = (*output)[j];
+        if (!(share > 0 && share <= 1 && error < 1)) {
+            seen.sinkLogits = Result::unknown("the value of a single row does not come back, nor a "
+                                              "part of it");
+            return;
+        }
+        logits.push_back({logit(share * (1 + error)), logit(share * (1 - error)), logit(share)});
+    }
+    seen.sinkLogits = output ? Result::seen(std::move(logits),
+                                            "the part of the value of a single row that comes "
+                                            "back, under a query of zeros")
+                             : Result::unknown(refusal(prober));
+}
+
 /// The usual factors of a score that lie in the interval: 1/sqrt(keyDim), and 1.
 void chooseScale(Guess<Measured>& scale, std::size_t keyDim) {
     auto const inverseRoot = [](std::size_t d) { return 1 / std::sqrt(double(d)); };
@@ -225,6 +250,7 @@ void probeForms(Prober& prober, std::size_t layer, SeenLayer& seen) {
 void probeScores(Prober& prober, std::size_t layer, SeenLayer& seen) {
     seen.scale = Guess<Measured>::unknown(onePairOnly);
     seen.slopes = Guess<std::vector<Measured>>::unknown(onePairOnly);
+    probeSinks(prober, layer, seen);
     if (seen.visibleRows < 2)
         return;
     probeSlopes(prober, layer, seen);

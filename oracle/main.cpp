@@ -10,6 +10,7 @@
 #include "oracle/presets.hpp"
 #include "oracle/report.hpp"
 #include "oracle/verify.hpp"
+#include "oracle/vocabulary.hpp"
 #include "properties/declaration.hpp"
 
 #include <fcntl.h>
@@ -327,7 +328,7 @@ Exit runMemory(MemoryQuery const& query, std::string const& jsonPath) {
 
 /// Everything a command line can ask for.
 struct Arguments {
-    bool isJson = false, isFull = false;
+    bool isJson = false, isFull = false, isMap = false;
     std::string theorem, trace, json, preset, engine;
     std::optional<std::size_t> setup;
     std::vector<std::string> rules;
@@ -342,9 +343,13 @@ void addLaws(CLI::App& app, Arguments& a) {
         app.add_subcommand("laws", "List the theorems, what proves them and what they kill");
     laws->add_flag("--json", a.isJson, "Print JSON, with every shape that was proved");
     laws->add_flag("--shapes", a.isFull, "Print every shape that was proved, one a line");
-    laws->footer("Example:\n  kvspec laws --shapes");
+    laws->add_flag("--map", a.isMap, "Print how operations and variants of engines are written")
+        ->excludes("--shapes");
+    laws->footer("Examples:\n  kvspec laws --shapes\n  kvspec laws --map");
     a.commands.emplace_back(laws, [&a] {
-        if (a.isJson)
+        if (a.isMap)
+            say(a.isJson ? jsonText(vocabularyToJson()) : printVocabulary());
+        else if (a.isJson)
             say(jsonText(lawsToJson(catalog())));
         else
             say(printLaws(catalog(), a.isFull ? ShapeList::full : ShapeList::summed));

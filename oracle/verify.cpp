@@ -44,17 +44,18 @@ Rests restsOf(std::string_view law) {
     return {false, law == "decodeWithCache_eq_fullAttention"};
 }
 
+bool hidesKeys(LayerDeclaration const& layer) { return layer.window > 0 || layer.chunk; }
+
 /// Whether a law that rests on outputs can have a place in a layer.
 bool speaksOf(std::string_view law, LayerDeclaration const& layer) {
     if (law == "heads_gqa_eq_repeated")
         return layer.kvHeads < layer.queryHeads;
-    return law != "window_eq_masked_full" || layer.window > 0;
+    return law != "window_eq_masked_full" || hidesKeys(layer);
 }
 
 std::string whyWithoutPlace(std::string_view law, RecordingFile const& recording) {
     auto const& layers = recording.declaration.layers;
-    bool const hasWindow =
-        std::any_of(layers.begin(), layers.end(), [](auto const& l) { return l.window > 0; });
+    bool const hasWindow = std::ranges::any_of(layers, hidesKeys);
     if (law.starts_with("position_"))
         return "no layer rotates";
     if (law == "heads_gqa_eq_repeated")

@@ -168,6 +168,9 @@ class AttentionCheck {
             single.position.slopes = tabulate(std::size_t{1}, [&](std::size_t) {
                 return layer_.position.slopes[v.queryHead];
             });
+        if (layer_.sinkLogits.size() != 0)
+            single.sinkLogits = tabulate(
+                std::size_t{1}, [&](std::size_t) { return layer_.sinkLogits[v.queryHead]; });
         auto const one = [&](LiftedHeads const& row, std::size_t head) {
             return tabulate(std::size_t{1}, [&](std::size_t) { return row[head]; });
         };
@@ -350,11 +353,12 @@ class AttentionCheck {
             add(causalLaw);
         if (visit_.declared().kvHeads < visit_.declared().queryHeads)
             add(headsLaw);
-        bool const hidesRows = visit_.total() > visit_.declared().window + visit_.declared().sinks;
+        auto const& d = visit_.declared();
+        bool const hidesRows = visit_.total() > d.chunk.value_or(d.window + d.sinks);
         if (hasWindow() && (hidesRows || specific == windowLaw))
             add(windowLaw);
     }
-    bool hasWindow() const { return visit_.declared().window > 0; }
+    bool hasWindow() const { return visit_.declared().window > 0 || visit_.declared().chunk; }
 
     Visit const& visit_;
     History& history_;

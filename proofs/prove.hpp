@@ -141,10 +141,11 @@ struct TermsDiffer {
     static constexpr bool none = V.holds;
 };
 
-/// Shapes as types. H, G: query and kv heads; K, V: their dims; W, S: window and sinks; R: rotary.
+/// Shapes as types. H, G: query and kv heads; K, V: their dims; W, S: window and sinks; R: rotary;
+/// C: chunk.
 template <std::size_t N, std::size_t H, std::size_t G, std::size_t K, std::size_t V,
-          std::size_t W = 0, std::size_t S = 0, std::size_t R = 0>
-using Sizes = Shape<Nat<N>, Nat<H>, Nat<G>, Nat<K>, Nat<V>, Nat<W>, Nat<S>, Nat<R>>;
+          std::size_t W = 0, std::size_t S = 0, std::size_t R = 0, std::size_t C = 0>
+using Sizes = Shape<Nat<N>, Nat<H>, Nat<G>, Nat<K>, Nat<V>, Nat<W>, Nat<S>, Nat<R>, Nat<C>>;
 
 inline constexpr std::size_t termLimit = std::size_t{1} << 14;
 
@@ -160,12 +161,12 @@ void prove() {
     (provedShapes().push_back({theorem.name, shapes.length, shapes.queryHeads, shapes.kvHeads,
                                shapes.keyDim, shapes.valueDim, shapes.window, shapes.sinks,
                                shapes.rotaryDim, shapes.layout, shapes.storage,
-                               shapes.slopes != 0}),
+                               shapes.slopes != 0, shapes.sinkLogits != 0, shapes.chunk}),
      ...);
 }
 
 /// One head of one component; two kv heads for four query heads with raw keys, ALiBi and
-/// interleaved rotation; a window over partly rotated heads of odd dims.
+/// interleaved rotation; a window over partly rotated heads of odd dims, with sink logits.
 template <std::size_t N>
 inline constexpr auto single = Sizes<N, 1, 1, 1, 2>{};
 template <std::size_t N>
@@ -173,7 +174,10 @@ inline constexpr auto grouped = Sizes<N, 4, 2, 3, 2, 0, 0, 2>{
     .layout = RotaryLayout::interleaved, .storage = KeyStorage::raw, .slopes = 4};
 template <std::size_t N>
 inline constexpr auto windowed =
-    Sizes<N, 2, 1, 5, 3, 3, 0, 4>{.layout = RotaryLayout::halfSplit};
+    Sizes<N, 2, 1, 5, 3, 3, 0, 4>{.layout = RotaryLayout::halfSplit, .sinkLogits = 2};
+/// Chunks of three positions.
+template <std::size_t N>
+inline constexpr auto chunked = Sizes<N, 2, 1, 2, 2, 0, 0, 0, 3>{};
 /// The largest one; `layers` runs it as two blocks.
 inline constexpr auto sixteen = Sizes<16, 2, 1, 4, 3, 0, 0, 4>{.layout = RotaryLayout::halfSplit};
 

@@ -7,7 +7,7 @@ static Table const table{[] {
     proveAtAllLengths<window_eq_masked_full>();
     // A window that keeps two sinks in sight, shorter and longer than the sequence.
     prove<window_eq_masked_full, Sizes<4, 2, 1, 2, 3, 2, 2>{}, Sizes<8, 2, 1, 2, 3, 3, 2>{},
-          Sizes<8, 1, 1, 2, 2, 1, 1>{}>();
+          Sizes<8, 1, 1, 2, 2, 1, 1>{}, chunked<2>, chunked<3>, chunked<8>>();
 }};
 
 }  // namespace kv::proofs

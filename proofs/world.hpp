@@ -11,7 +11,7 @@
 namespace kv::proofs {
 
 /// Everything that a law may depend on besides values.
-template <class N, class H, class G, class DK, class DV, class W, class S, class R>
+template <class N, class H, class G, class DK, class DV, class W, class S, class R, class C>
 struct Shape {
     N length{};
     H queryHeads{};
@@ -24,24 +24,26 @@ struct Shape {
     RotaryLayout layout = RotaryLayout::none;
     KeyStorage storage = KeyStorage::rotated;
     std::size_t slopes = 0;  ///< ALiBi slopes, one per query head, or none
+    std::size_t sinkLogits = 0;  ///< one per query head, or none
+    C chunk{};
 
     constexpr auto erased() const {
-        return Shape<Dyn, Dyn, Dyn, Dyn, Dyn, Dyn, Dyn, Dyn>{
-            length, queryHeads, kvHeads, keyDim, valueDim, window,
-            sinks,  rotaryDim,  layout,  storage, slopes};
+        return Shape<Dyn, Dyn, Dyn, Dyn, Dyn, Dyn, Dyn, Dyn, Dyn>{
+            length,    queryHeads, kvHeads, keyDim, valueDim,   window, sinks,
+            rotaryDim, layout,     storage, slopes, sinkLogits, chunk};
     }
 };
 
 template <class ShapeType>
 class World;
 
-template <class N, class H, class G, class DK, class DV, class W, class S, class R>
-class World<Shape<N, H, G, DK, DV, W, S, R>> {
+template <class N, class H, class G, class DK, class DV, class W, class S, class R, class C>
+class World<Shape<N, H, G, DK, DV, W, S, R, C>> {
    public:
-    using ShapeType = Shape<N, H, G, DK, DV, W, S, R>;
+    using ShapeType = Shape<N, H, G, DK, DV, W, S, R, C>;
     using Exact = Term;
     using Law = PositionLaw<Term, SymbolTable, R>;
-    using LayerType = Layer<Term, H, G, DK, DV, Window<W, S>, Law>;
+    using LayerType = Layer<Term, H, G, DK, DV, Window<W, S, C>, Law>;
     using TokenType =
         Token<typename LayerType::Key, typename LayerType::Value, typename LayerType::Query>;
 
@@ -53,10 +55,13 @@ class World<Shape<N, H, G, DK, DV, W, S, R>> {
     constexpr auto turns() const { return nat<8>; }
     constexpr LayerType layer() const {
         LayerType l{shape_.queryHeads, shape_.kvHeads, shape_.keyDim, shape_.valueDim,
-                    leaf(*arena_, {.letter = 'a'}), {shape_.window, shape_.sinks},
+                    leaf(*arena_, {.letter = 'a'}), {shape_.window, shape_.sinks, shape_.chunk},
                     Law{shape_.layout, shape_.storage, shape_.rotaryDim, {arena_}, {}}};
         l.position.slopes = tabulate(shape_.slopes, [&](std::size_t h) {
             return leaf(*arena_, {'m', {std::int16_t(h), -1, -1, -1}});
+        });
+        l.sinkLogits = tabulate(shape_.sinkLogits, [&](std::size_t h) {
+            return leaf(*arena_, {'l', {std::int16_t(h), -1, -1, -1}});
         });
         return l;
     }

@@ -82,6 +82,31 @@ Complaint badWindow(std::string_view at, LayerDeclaration const& layer, std::siz
     return std::nullopt;
 }
 
+Complaint badChunk(std::string_view at, LayerDeclaration const& layer) {
+    if (!layer.chunk)
+        return std::nullopt;
+    if (auto complaint = zeroOrHuge(at, {"chunk", *layer.chunk}))
+        return complaint;
+    for (Size other : {Size{"window", layer.window}, Size{"sinks", layer.sinks},
+                       Size{"retained", layer.retained}})
+        if (other.value != 0)
+            return fmt::format("{}chunk is {} and {}{} is {}; expected one of them", at,
+                               *layer.chunk, at, other.name, other.value);
+    return std::nullopt;
+}
+
+/// Chunks are counted from position 0, whoever stands there.
+Complaint shiftOfChunks(Declaration const& declaration) {
+    if (std::ranges::find(declaration.verbs, Verb::shift) == declaration.verbs.end())
+        return std::nullopt;
+    for (std::size_t l = 0; l < declaration.layers.size(); ++l)
+        if (declaration.layers[l].chunk)
+            return fmt::format("layers[{}].chunk is {} and verbs has shift; expected no shift: it "
+                               "moves rows into other chunks",
+                               l, *declaration.layers[l].chunk);
+    return std::nullopt;
+}
+
 Complaint badTables(std::string_view at, LayerDeclaration const& layer, std::size_t capacity) {
     std::size_t const planes = layer.rotaryDim / 2;
     if (layer.sine.size() != layer.cosine.size())
@@ -274,6 +299,16 @@ Complaint badNumerics(std::string const& at, Numerics const& n) {
     return std::nullopt;
 }
 
+Complaint badSinkLogits(std::string_view at, LayerDeclaration const& layer) {
+    if (!layer.sinkLogits)
+        return std::nullopt;
+    if (layer.sinkLogits->size() != layer.queryHeads)
+        return fmt::format("{}sinkLogits has {} numbers and {}queryHeads is {}; expected one per "
+                           "query head, or no sinkLogits",
+                           at, layer.sinkLogits->size(), at, layer.queryHeads);
+    return notFinite(at, "sinkLogits", *layer.sinkLogits);
+}
+
 Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size_t capacity,
                    RotaryTables tables) {
     if (auto complaint = badSizes(at, layer))
@@ -281,6 +316,8 @@ Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size
     if (!std::isfinite(layer.scale))
         return fmt::format("{}scale is {}; expected a finite number", at, layer.scale);
     if (auto complaint = badWindow(at, layer, capacity))
+        return complaint;
+    if (auto complaint = badChunk(at, layer))
         return complaint;
     if (auto complaint = badRotation(at, layer, capacity, tables))
         return complaint;
@@ -295,6 +332,8 @@ Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size
         return complaint;
     if (auto complaint = notFinite(at, "slopes", layer.slopes))
         return complaint;
+    if (auto complaint = badSinkLogits(at, layer))
+        return complaint;
     for (auto const& [rows, format] :
          {std::pair{Rows{fmt::format("{}keyFormat", at), "keyDim", layer.kvHeads, layer.keyDim},
                     &layer.keyFormat},
@@ -307,15 +346,23 @@ Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size
                           : std::nullopt;
 }
 
-/// Where a window hides the first keys, nothing says where blocks begin.
-Complaint badBlocksOfWindow(Declaration const& declaration) {
-    for (std::size_t l = 0; l < declaration.layers.size(); ++l)
-        if (declaration.layers[l].window > 0 &&
-            declaration.numericsOf(l).keyOrder == KeyOrder::ascending)
+/// Where a window hides the first keys, nothing says where blocks begin, nor in which of them a
+/// score without a key takes part.
+Complaint badOrder(Declaration const& declaration) {
+    for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
+        if (declaration.numericsOf(l).keyOrder != KeyOrder::ascending)
+            continue;
+        if (declaration.layers[l].sinkLogits)
+            return fmt::format("layers[{0}].sinkLogits is there and its numerics.keyOrder is "
+                               "ascending; expected any: a kernel may begin with the sink, or end "
+                               "with it",
+                               l);
+        if (declaration.layers[l].window > 0)
             return fmt::format("layers[{0}].window is {1} and its numerics.keyOrder is ascending; "
                                "expected any: blocks are counted from the first key that a query "
                                "sees, and in a window a kernel may count from elsewhere",
                                l, declaration.layers[l].window);
+    }
     return std::nullopt;
 }
 
@@ -387,7 +434,9 @@ std::optional<std::string> contradiction(Declaration const& declaration, RotaryT
             return complaint;
     if (auto complaint = badNumerics("numerics", declaration.numerics))
         return complaint;
-    return badBlocksOfWindow(declaration);
+    if (auto complaint = shiftOfChunks(declaration))
+        return complaint;
+    return badOrder(declaration);
 }
 
 std::size_t elementsPerToken(Declaration const& declaration) {

@@ -34,7 +34,8 @@ struct LayerDomain {
     }
     /// So many rows that a window one key too narrow would still show them all.
     std::size_t insideWindow() const {
-        return layer.window == 0 ? capacity : std::min(capacity, layer.window - 1);
+        std::size_t const shown = layer.chunk.value_or(layer.window);
+        return shown == 0 ? capacity : std::min(capacity, shown - 1);
     }
 };
 

@@ -91,7 +91,7 @@ S liftNumber(float x, Numerics const&& numerics) = delete;
 
 /// The spec's layer over S with every length a number of the run.
 template <class S>
-using LayerOver = Layer<S, Dyn, Dyn, Dyn, Dyn, Window<Dyn, Dyn>,
+using LayerOver = Layer<S, Dyn, Dyn, Dyn, Dyn, Window<Dyn, Dyn, Dyn>,
                         PositionLaw<S, DeclaredTable<S>, Dyn>>;
 using LiftedLayer = LayerOver<Enclosure>;
 using LiftedHeads = Heads<Enclosure, Dyn, Dyn>;
@@ -104,18 +104,23 @@ LayerOver<S> layerOf(LayerDeclaration const& d, Numerics const& numerics) {
                        .keyDim = d.keyDim,
                        .valueDim = d.valueDim,
                        .scale = {},
-                       .mask = {.keys = d.window, .sinks = d.sinks},
+                       .mask = {.keys = d.window, .sinks = d.sinks, .chunk = d.chunk.value_or(0)},
                        .position = {.layout = d.rotaryLayout,
                                     .storage = d.keyStorage,
                                     .rotaryDim = d.rotaryDim,
                                     .table = {d, numerics},
-                                    .slopes = {}}};
+                                    .slopes = {}},
+                       .sinkLogits = {}};
     if constexpr (std::same_as<S, Enclosure>)
         layer.scale = exactly(d.scale, numerics);
     else
         layer.scale = S(d.scale);
     layer.position.slopes = tabulate(
         d.slopes.size(), [&](std::size_t h) { return liftNumber<S>(d.slopes[h], numerics); });
+    if (d.sinkLogits)
+        layer.sinkLogits = tabulate(d.sinkLogits->size(), [&](std::size_t h) {
+            return liftNumber<S>((*d.sinkLogits)[h], numerics);
+        });
     return layer;
 }
 template <class S = Enclosure>

@@ -57,7 +57,7 @@ struct WorldInputs {
 };
 
 /// The spec's layer over exact numbers, with rows as they are stored.
-using StoringLayer = Layer<Enclosure, Dyn, Dyn, Dyn, Dyn, Window<Dyn, Dyn>, StoringLaw>;
+using StoringLayer = Layer<Enclosure, Dyn, Dyn, Dyn, Dyn, Window<Dyn, Dyn, Dyn>, StoringLaw>;
 
 using FloatToken = Token<Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>>;
 using ExactToken = Token<LiftedHeads, LiftedHeads, LiftedHeads>;

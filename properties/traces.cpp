@@ -67,6 +67,8 @@ struct LayerWishes {
     RotaryLayout layout;
     KeyStorage storage;
     bool isBiased;
+    bool hasSinkLogits = false;
+    std::size_t chunk = 0;
     StoredFormat keyFormat{}, valueFormat{};
 };
 
@@ -83,6 +85,16 @@ StoredFormat scaled(StoredFormat format, std::size_t heads, std::size_t dim) {
     for (std::size_t i = 0; i < heads * dim / groupLength(format, heads, dim); ++i)
         format.scales.push_back(static_cast<float>(1 + i % 3) / 2);
     return format;
+}
+
+/// By turns as heavy as a score of 0, too light to be seen, and so that no mean is exact.
+std::vector<float> sinkLogits(std::size_t heads) {
+    std::vector<float> all;
+    for (std::size_t h = 0; h < heads; ++h) {
+        float const three[] = {0, -512, 3.0f / 4};
+        all.push_back(three[h % 3]);
+    }
+    return all;
 }
 
 LayerDeclaration layerFrom(LayerWishes w) {
@@ -110,6 +122,8 @@ LayerDeclaration layerFrom(LayerWishes w) {
     if (w.isBiased)
         for (std::size_t h = 0; h < w.queryHeads; ++h)
             layer.slopes.push_back(1.0f / static_cast<float>(std::size_t{2} << h));
+    if (w.chunk > 0) layer.chunk = w.chunk;
+    if (w.hasSinkLogits) layer.sinkLogits = sinkLogits(w.queryHeads);
     return layer;
 }
 
@@ -121,6 +135,9 @@ Declaration declarationOf(std::string const& engine, std::size_t capacity,
     d.capacity = capacity;
     d.verbs.assign(std::begin(everyVerb), std::end(everyVerb));
     for (auto const& w : wishes) d.layers.push_back(layerFrom(w));
+    // A shift would move rows from chunk to chunk.
+    if (std::ranges::any_of(wishes, [](auto const& w) { return w.chunk > 0; }))
+        std::erase(d.verbs, Verb::shift);
     return d;
 }
 
@@ -144,6 +161,8 @@ Declaration drawnDeclaration(Candidate const& candidate, Draw& draw) {
         w.layout = draw.pick<RotaryLayout>({RotaryLayout::halfSplit, RotaryLayout::interleaved});
         w.storage = draw.pick<KeyStorage>({KeyStorage::rotated, KeyStorage::raw});
         w.isBiased = draw.oneIn(4);
+        w.hasSinkLogits = draw.oneIn(4);
+        if (w.window == 0 && draw.oneIn(4)) w.chunk = 2 + draw.below(3);
         if (candidate.formats.empty()) return w;
         w.keyFormat = draw.pick(candidate.formats);
         w.valueFormat = draw.pick(candidate.formats);
@@ -175,7 +194,7 @@ std::vector<std::size_t> boundaries(Declaration const& d) {
     auto const put = [&](std::size_t b) {
         if (b > 0) all.insert(all.end(), {b - 1, b, b + 1});
     };
-    for (auto const& l : d.layers) put(l.window), put(l.retained);
+    for (auto const& l : d.layers) put(l.window), put(l.retained), put(l.chunk.value_or(0));
     if (d.pool) put(d.pool->blockRows), put(2 * d.pool->blockRows);
     std::ranges::for_each(d.promised().thresholds, put);
     return all;
@@ -337,14 +356,17 @@ std::vector<Setup> standardSetups(Candidate const& candidate) {
     usual.keyDim = 6;
     usual.angles = Angles::usual;
     usual.layout = RotaryLayout::halfSplit;
+    usual.hasSinkLogits = true;
     auto biased = plain;
     biased.keyDim = 3;
     biased.isBiased = true;
+    auto chunked = plain;
+    chunked.chunk = 3;
     std::vector<Setup> all;
     std::size_t next = 0;
     auto const& formats = candidate.formats;
     for (auto layers : std::vector<std::vector<LayerWishes>>{
-             {plain, windowed}, {quarters, ring}, {usual, biased}}) {
+             {plain, windowed}, {quarters, ring}, {usual, biased}, {chunked}}) {
         for (auto& wishes : layers) {
             if (formats.empty()) break;
             wishes.keyFormat = formats[next++ % formats.size()];

@@ -8,7 +8,10 @@
 //     score(i, j) = scale * <turn(p_i) q_i, turn(p_j) k_j> + slope * (p_j - p_i)
 //     fullAttention(tokens)[i] = softmaxMean of the values j that i sees
 //
-// A row that sees nothing has no mean; the spec refuses it instead of inventing one.
+// A head may have a sink logit: a score that is learned, that belongs to no key and is neither
+// scaled nor masked. It takes a share of the weight and adds no value, as a last row of zeros would
+// (gpt-oss; Miller, "Attention is off by one", has it at 0). A row that sees nothing has no mean;
+// the spec refuses it instead of inventing one.
 //
 // Checked by the compiler in proofs/attention.cpp, on engines by properties/attention.hpp.
 // Broken in the wild: bugs/rolled_back_row_visible.hpp.
@@ -40,6 +43,7 @@ struct Layer {
     S scale{};
     Mask mask{};
     Law position{};
+    Seq<S, Dyn> sinkLogits{};  ///< one per query head; empty: none
 };
 
 /// What one token brings to a layer: raw key and query, before any rotation.
@@ -69,6 +73,10 @@ constexpr typename L::Output attendRows(L const& layer, Position at,
         if (rows.sees(Sight{.query = at, .key = rows.positionAt(j), .index = j}))
             shown.push_back(j);
     if (shown.empty()) throw ShapeError("a query that sees no key has no attention");
+    // Zero without a constant of its own: 0 * scale.
+    auto const nothing =
+        tabulate(layer.valueDim, [&](std::size_t) { return Num<S>::multiple(layer.scale, 0); });
+    std::size_t const logits = layer.sinkLogits.size() == 0 ? 0 : 1;
     return tabulate(layer.queryHeads, [&](std::size_t h) {
         auto const turned = rotate(layer.position, query[h], at);
         std::size_t const g = kvHead(h, layer.queryHeads, layer.kvHeads);
@@ -79,8 +87,11 @@ constexpr typename L::Output attendRows(L const& layer, Position at,
                                             rows.positionAt(shown[j]) - at);
         });
         return mean(
-            shown.size(), [&](std::size_t j) { return scores[j]; },
-            [&](std::size_t j) -> auto const& { return rows.valueAt(shown[j])[g]; });
+            shown.size() + logits,
+            [&](std::size_t j) { return j < shown.size() ? scores[j] : layer.sinkLogits[h]; },
+            [&](std::size_t j) -> auto const& {
+                return j < shown.size() ? rows.valueAt(shown[j])[g] : nothing;
+            });
     });
 }
 
@@ -107,7 +118,7 @@ constexpr Seq<typename L::Output, N> fullAttention(L const& layer, Seq<T, N> con
 template <class S, Extent H, Extent G, Extent DK, Extent DV, class M, class P>
 constexpr auto multiHead(Layer<S, H, G, DK, DV, M, P> const& l) {
     return Layer<S, H, H, DK, DV, M, P>{l.queryHeads, l.queryHeads, l.keyDim, l.valueDim,
-                                        l.scale,      l.mask,       l.position};
+                                        l.scale,      l.mask,       l.position,  l.sinkLogits};
 }
 template <class L, class K, class V, class Q>
 constexpr auto repeatedToken(L const& l, Token<K, V, Q> const& t) {

@@ -21,6 +21,8 @@ struct ProvedShape {
     RotaryLayout layout;
     KeyStorage storage;
     bool slopes;
+    bool sinkLogits = false;
+    std::size_t chunk = 0;
 };
 /// What a program that was linked with proofs/ has proved: each stem there adds its table, so
 /// nothing can be listed that was not compiled.

@@ -78,7 +78,10 @@ struct LayerDeclaration {
         (std::vector<float>, slopes),     // ALiBi, one per query head; empty: no bias
         (StoredFormat, keyFormat),        // of a key as it is stored: turned first, if `rotated`
         (StoredFormat, valueFormat),      //
-        (std::optional<Numerics>, numerics));  // where this layer computes in its own way
+        (std::optional<Numerics>, numerics),  // where this layer computes in its own way
+        (std::optional<std::vector<float>>, sinkLogits),  // one per query head (attention.hpp):
+                                                          // as a score is, after its scale
+        (std::optional<std::size_t>, chunk));  // positions of one chunk: a query sees its own only
     friend bool operator==(LayerDeclaration const&, LayerDeclaration const&) = default;
 };
 

@@ -69,6 +69,7 @@ class Decoding : public oracle::Ours<> {
                 sums.add(score, &content.layers[l].values[(from(r, keys.size()) * d.kvHeads +
                                                            group) * d.valueDim]);
             }
+            if (d.sinkLogits) sums.add((*d.sinkLogits)[h], std::vector<float>(d.valueDim).data());
             if (wrong_.readsZeros) sums.add(0, std::vector<float>(d.valueDim).data());
             for (float sum : sums.values) all.push_back(sum / sums.weights);
         }

@@ -176,13 +176,33 @@ TEST(Infer, sinks_and_slopes_are_seen) {
     truth.layers[0].window = truth.layers[0].retained = 4;
     truth.layers[0].sinks = 2;
     for (int h = 0; h < 6; ++h) truth.layers[1].slopes.push_back(std::ldexp(1.0f, -h));
+    truth.layers[0].sinkLogits = {-512, 0, 2, 1};
     EXPECT_EQ(differences(inferLiar(truth, truth)), Texts{});
     auto told = truth;
     told.layers[0].sinks = 1;
+    told.layers[0].sinkLogits = {-512, 1, 2, 1};
     told.layers[1].slopes.clear();
+    told.layers[1].sinkLogits = {-99, -99, -99, -99, -99, 0};
     auto const found = differences(inferLiar(truth, told));
-    EXPECT_EQ(found, (Texts{"layers[0].sinks: 2",
-                            "layers[1].slopes: 1 0.5 0.25 0.125 0.0625 0.03125"}));
+    EXPECT_EQ(found, (Texts{"layers[0].sinks: 2", "layers[0].sinkLogits: -inf 0 2 1",
+                            "layers[1].slopes: 1 0.5 0.25 0.125 0.0625 0.03125",
+                            "layers[1].sinkLogits: none"}));
+}
+
+TEST(Infer, chunks_are_told_from_windows) {
+    auto truth = standardSetups("chunks", numericsF32Plain).back().declaration;
+    ASSERT_EQ(truth.layers[0].chunk, 3u);
+    for (std::size_t chunk : {1, 2, 3, 4, 5, 11, 12, 13}) {
+        SCOPED_TRACE(chunk);
+        truth.layers[0].chunk = chunk;
+        EXPECT_EQ(differences(inferLiar(truth, truth)), Texts{});
+    }
+    truth.layers[0].chunk = 5;
+    auto told = truth;
+    told.layers[0].chunk.reset();
+    told.layers[0].window = 2;
+    EXPECT_EQ(differences(inferLiar(truth, told)),
+              (Texts{"layers[0].window: 0, all of 12 rows", "layers[0].chunk: 5"}));
 }
 
 /// What an engine of one layer without angles computes otherwise than in f32.

@@ -30,7 +30,9 @@ LayerDeclaration declared() {
             .slopes = {-1, -2, -3, -4},
             .keyFormat = {},
             .valueFormat = {},
-            .numerics = {}};
+            .numerics = {},
+            .sinkLogits = std::vector<float>{5, 6, 7, 9},
+            .chunk = 11};
 }
 
 std::vector<float> sampled(std::size_t count, unsigned seed) {
@@ -50,10 +52,12 @@ TEST(Lift, a_layer_carries_every_field) {
     EXPECT_EQ(layer.scale, exactly(3, numericsF32));
     EXPECT_EQ(layer.mask.keys, 7u);
     EXPECT_EQ(layer.mask.sinks, 1u);
+    EXPECT_EQ(layer.mask.chunk, 11u);
     EXPECT_EQ(layer.position.storage, KeyStorage::raw);
     EXPECT_EQ(layer.position.layout, RotaryLayout::interleaved);
     EXPECT_EQ(layer.position.rotaryDim, 4u);
     EXPECT_EQ(layer.position.slopes[3], exactly(-4, numericsF32));
+    EXPECT_EQ(layer.sinkLogits[3], exactly(9, numericsF32));
     EXPECT_EQ(layer.position.table.cosine(1, 1).center, double(d.cosine[3]));
     EXPECT_EQ(layer.position.table.sine(1, 0).center, double(d.sine[2]));
     EXPECT_THROW(layer.position.table.cosine(2, 0), std::out_of_range);

@@ -64,15 +64,17 @@ inline Output attendByModulo(SymbolLayer layer, Rows const& rows, Query const& q
 }
 
 // Attends in parts of neighbors, and hands what they leave to `join` instead of merging it.
+enum class LastRow : std::uint8_t { ofItsPart, ofEveryPart };
 template <class Join>
 Output attendJoined(SymbolSpec const& spec, Rows const& rows, Query const& query,
-                    Parts const& parts, Join join) {
+                    Parts const& parts, Join join, LastRow last = LastRow::ofItsPart) {
+    bool const isShared = last == LastRow::ofEveryPart && spec.layer.sinkLogits.size() != 0;
     auto const mean = [&](std::size_t n, auto score, auto value) {
         std::vector<decltype(partialOf<proofs::Term>(n, score, value))> all;
         for (std::size_t part = 0; part < parts.count; ++part) {
             std::vector<std::size_t> its;
             for (std::size_t j = 0; j < n; ++j)
-                if (parts.of(j) == part) its.push_back(j);
+                if (parts.of(j) == part || (isShared && j + 1 == n)) its.push_back(j);
             if (!its.empty())
                 all.push_back(partialOf<proofs::Term>(
                     its.size(), [&](std::size_t k) { return score(its[k]); },
@@ -322,6 +324,21 @@ inline std::vector<Mutant> const attendMutants{
               if (layer.mask.keys > 1) --layer.mask.keys;
               return kv::attend(layer, rows, query);
           }}},
+    {"a chunk is read as a window",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              if (layer.mask.chunk != 0) layer.mask.keys = layer.mask.chunk;
+              layer.mask.chunk = 0;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"a chunk is one position longer",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              if (layer.mask.chunk != 0) ++layer.mask.chunk;
+              return kv::attend(layer, rows, query);
+          }}},
     {"the window is ignored",
      {.attend =
           [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
@@ -361,6 +378,22 @@ inline std::vector<Mutant> const attendMutants{
               for (std::size_t h = 0; h < layer.position.slopes.size(); ++h)
                   layer.position.slopes[h] =
                       Num<proofs::Term>::multiple(layer.position.slopes[h], -1);
+              return kv::attend(layer, rows, query);
+          }}},
+    {"the logit of a sink is scaled",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              for (std::size_t h = 0; h < layer.sinkLogits.size(); ++h)
+                  layer.sinkLogits[h] = layer.sinkLogits[h] * layer.scale;
+              return kv::attend(layer, rows, query);
+          }}},
+    {"the sink of the first head serves all",
+     {.attend =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
+              auto layer = spec.layer;
+              for (std::size_t h = 1; h < layer.sinkLogits.size(); ++h)
+                  layer.sinkLogits[h] = layer.sinkLogits[0];
               return kv::attend(layer, rows, query);
           }}},
     {"raw keys are read without rotation",
@@ -811,6 +844,15 @@ inline std::vector<Mutant> const mergeMutants{
                   }
                   return finish(sum);
               });
+          }}},
+    {"every part counts the sink",
+     {.attendInParts =
+          [](SymbolSpec const& spec, Rows const& rows, Query const& query, Parts const& parts) {
+              return detail::attendJoined(spec, rows, query, parts, [](auto all) {
+                  return finish(foldLeft(
+                      all.size(), [&](std::size_t i) { return all[i]; },
+                      [](auto const& p, auto const& q) { return merge(p, q); }));
+              }, detail::LastRow::ofEveryPart);
           }}},
     {"the mean of the last part is the mean of all",
      {.attendInParts =

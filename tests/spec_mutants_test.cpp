@@ -26,6 +26,7 @@ std::vector<RuntimeShape> const& shapes() {
             proofs::single<0>.erased(),
             proofs::grouped<0>.erased(),
             proofs::windowed<0>.erased(),
+            proofs::chunked<0>.erased(),
             Sizes<0, 4, 2, 2, 2, 0, 0, 2>{.layout = RotaryLayout::interleaved}.erased(),
             Sizes<0, 2, 1, 2, 3, 2, 2>{}.erased(),  // two sinks
             Sizes<0, 1, 1, 2, 2, 1>{}.erased(),     // a window that lets go of every past row

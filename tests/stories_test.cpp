@@ -49,7 +49,9 @@ LayerDeclaration declarationOf(StoryModel const& model) {
             .slopes = {},
             .keyFormat = {},
             .valueFormat = {},
-            .numerics = {}};
+            .numerics = {},
+            .sinkLogits = {},
+            .chunk = {}};
 }
 
 impl::Shape shapeOf(StoryModel const& model) {

@@ -376,6 +376,8 @@ class StoringEngine : public properties::AnyEngine {
             bool const isNear =
                 d.window == 0 || position - positionOf(s, i) < std::int64_t(d.window);
             if (!isNear && i >= d.sinks) continue;
+            auto const chunk = std::int64_t(d.chunk.value_or(0));
+            if (chunk > 0 && position / chunk != positionOf(s, i) / chunk) continue;
             shown.push_back(i);
             keys.push_back(keyOf(s, l, i));
             if (d.keyStorage == KeyStorage::raw)
@@ -396,6 +398,7 @@ class StoringEngine : public properties::AnyEngine {
                              static_cast<float>(positionOf(s, shown[j]) - position);
                 scores.push_back(score);
             }
+            if (d.sinkLogits) scores.push_back((*d.sinkLogits)[h]);
             put(all, mean(scores, values, g * d.valueDim, d.valueDim));
         }
         return all;
@@ -408,7 +411,8 @@ class StoringEngine : public properties::AnyEngine {
         for (std::size_t j = 0; j < scores.size(); ++j) {
             float const weight = std::exp(scores[j] - largest);
             sum += weight;
-            for (std::size_t e = 0; e < dim; ++e) out[e] += weight * values[j][first + e];
+            for (std::size_t e = 0; e < dim && j < values.size(); ++e)
+                out[e] += weight * values[j][first + e];
         }
         for (float& x : out) x /= sum;
         return out;

@@ -44,7 +44,9 @@ Declaration fullDeclaration() {
                               .slopes = {},
                               .keyFormat = {},
                               .valueFormat = {},
-                              .numerics = {}};
+                              .numerics = {},
+                              .sinkLogits = {},
+                              .chunk = {}};
     LayerDeclaration plain{.queryHeads = 2,
                            .kvHeads = 1,
                            .keyDim = 2,
@@ -62,7 +64,9 @@ Declaration fullDeclaration() {
                                       std::bit_cast<float>(0x3e800000u)},
                            .keyFormat = {},
                            .valueFormat = {},
-                           .numerics = {}};
+                           .numerics = {},
+                           .sinkLogits = std::vector<float>{-2, 8},
+                           .chunk = {}};
     return {.engine = "an engine \"of\" ours\n\u00e9",
             .sequences = 3,
             .capacity = 4,
@@ -375,7 +379,8 @@ TEST(TraceFile, the_text_is_the_documented_one) {
               R"("sequences":3,"capacity":4,"verbs":["fork","shift"],"layers":[{"queryHeads":2,)"
               R"("kvHeads":1,"keyDim":2,"valueDim":4,"scale":1.0,"window":0,"sinks":0,)"
               R"("retained":0,"keyStorage":"rotated","rotaryLayout":"none","rotaryDim":0,)"
-              R"("cosine":[],"sine":[],"slopes":[0.5,0.25]}],"numerics":{"compute":"f32",)"
+              R"("cosine":[],"sine":[],"slopes":[0.5,0.25],"sinkLogits":[-2.0,8.0]}],)"
+              R"("numerics":{"compute":"f32",)"
               R"("query":"f32","scores":"f32","weights":"f32","accumulate":"f32","output":"f32",)"
               R"("rounding":"nearest","subnormals":"flushed","dotBlock":0,"keyBlock":0,)"
               R"("fmaTerms":0,"fmaBits":0,"scoreRoundings":6,"expUlps":4,)"
@@ -980,6 +985,25 @@ TEST(Contradiction, names_the_fields) {
              {[](Declaration& d) { d.layers[1].slopes.push_back(0); },
               "layers[1].slopes has 3 numbers and layers[1].queryHeads is 2; expected none or one "
               "per query head"},
+             {[](Declaration& d) { d.layers[1].chunk = 0; },
+              "layers[1].chunk is 0; expected at least 1"},
+             {[](Declaration& d) { d.layers[1].chunk = 2, d.layers[1].window = 3; },
+              "layers[1].chunk is 2 and layers[1].window is 3; expected one of them"},
+             {[](Declaration& d) { d.layers[1].chunk = 2; },
+              "layers[1].chunk is 2 and verbs has shift; expected no shift: it moves rows into other "
+              "chunks"},
+             {[](Declaration& d) { d.layers[1].sinkLogits = {0}; },
+              "layers[1].sinkLogits has 1 numbers and layers[1].queryHeads is 2; expected one per "
+              "query head, or no sinkLogits"},
+             {[](Declaration& d) { d.layers[1].sinkLogits = {0, -INFINITY}; },
+              "layers[1].sinkLogits[1] is -inf; expected a finite number"},
+             {[](Declaration& d) {
+                  d.layers[1].sinkLogits = {0, 1};
+                  d.numerics.keyOrder = KeyOrder::ascending;
+                  d.numerics.keyBlock = 16;
+              },
+              "layers[1].sinkLogits is there and its numerics.keyOrder is ascending; expected any: "
+              "a kernel may begin with the sink, or end with it"},
              {[](Declaration& d) { d.layers[1].scale = std::numeric_limits<double>::infinity(); },
               "layers[1].scale is inf; expected a finite number"},
              {[](Declaration& d) { d.numerics.compute.significandBits = 0; },

@@ -49,7 +49,9 @@ std::vector<LayerDeclaration> smallLayers() {
                            .slopes = {},
                            .keyFormat = {},
                            .valueFormat = {},
-                           .numerics = {}};
+                           .numerics = {},
+                           .sinkLogits = {},
+                           .chunk = {}};
     std::vector<LayerDeclaration> layers(3, layer);
     layers[raw].window = layers[raw].sinks = layers[raw].retained = 0;
     layers[raw].keyDim = rotaryDim;
@@ -61,7 +63,9 @@ std::vector<LayerDeclaration> smallLayers() {
                        .rotaryDim = 0, .cosine = {}, .sine = {}, .slopes = {-1, -2},
                        .keyFormat = {},
                        .valueFormat = {},
-                       .numerics = {}};
+                       .numerics = {},
+                       .sinkLogits = {},
+                       .chunk = {}};
     return layers;
 }
 

@@ -36,7 +36,9 @@ inline impl::Shape shapeOf(Declaration const& d) {
                                 .rotaryDim = l.rotaryDim,
                                 .cosine = l.cosine,
                                 .sine = l.sine,
-                                .slopes = l.slopes});
+                                .slopes = l.slopes,
+                                .chunk = l.chunk.value_or(0),
+                                .sinkLogits = l.sinkLogits.value_or(std::vector<float>{})});
     }
     return shape;
 }

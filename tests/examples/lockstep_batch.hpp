@@ -1,0 +1,157 @@
+// lockstep_batch: prompts of different lengths, then one token for each sequence that is active.
+//
+//     cache.decode(rows, active)    a row for every sequence of the batch; inactive ones are padding
+//     cache.length(s)
+//
+// All sequences stand in one tensor [batch][capacity][heads * dim], and each keeps a length of its
+// own. A prompt enters token by token while the other sequences are inactive. What could go wrong:
+// padding that is counted.
+//
+// `Recomputing` is the same model without a cache: it remembers what every token brought and
+// computes each answer from all of it. Both are judged alike.
+#pragma once
+#include "example.hpp"
+
+namespace kv::examples {
+
+/// Of one layer.
+class LockstepCache {
+   public:
+    LockstepCache(std::size_t batch, std::size_t capacity, std::size_t keyWidth,
+                  std::size_t valueWidth, Accident accident)
+        : capacity_(capacity), keyWidth_(keyWidth), valueWidth_(valueWidth), accident_(accident),
+          keys_(batch * capacity * keyWidth), values_(batch * capacity * valueWidth),
+          lengths_(batch) {}
+
+    /// Rows [batch][width]; those of inactive sequences hold anything.
+    void decode(LayerRows const& rows, std::vector<bool> const& active) {
+        for (std::size_t s = 0; s < lengths_.size(); ++s) {
+            if (lengths_[s] == capacity_) continue;
+            if (!active[s] && (accident_ == Accident::none || lengths_[s] == 0)) continue;
+            std::copy_n(&rows.keys[s * keyWidth_], keyWidth_,
+                        &keys_[(s * capacity_ + lengths_[s]) * keyWidth_]);
+            std::copy_n(&rows.values[s * valueWidth_], valueWidth_,
+                        &values_[(s * capacity_ + lengths_[s]) * valueWidth_]);
+            ++lengths_[s];
+        }
+    }
+    std::size_t length(std::size_t s) const { return lengths_[s]; }
+    void finish(std::size_t s) { lengths_[s] = 0; }
+    LayerRows rows(std::size_t s) const {
+        auto const k = keys_.begin() + std::ptrdiff_t(s * capacity_ * keyWidth_);
+        auto const v = values_.begin() + std::ptrdiff_t(s * capacity_ * valueWidth_);
+        return {{k, k + std::ptrdiff_t(lengths_[s] * keyWidth_)},
+                {v, v + std::ptrdiff_t(lengths_[s] * valueWidth_)},
+                {}};
+    }
+
+   private:
+    std::size_t capacity_, keyWidth_, valueWidth_;
+    Accident accident_;
+    std::vector<float> keys_, values_;
+    std::vector<std::size_t> lengths_;
+};
+
+inline std::vector<Verb> lockstepVerbs() {
+    return {Verb::append, Verb::prefill, Verb::attend, Verb::observe, Verb::release, Verb::reset};
+}
+
+class LockstepEngine : public StoringEngine {
+   public:
+    explicit LockstepEngine(Accident accident)
+        : StoringEngine(declared("lockstep batch", 3, lockstepVerbs())) {
+        for (auto const& d : declaration().layers)
+            layers_.push_back({declaration().sequences, declaration().capacity,
+                               d.kvHeads * d.keyDim, d.kvHeads * d.valueDim, accident});
+    }
+
+    Answer append(SequenceId s, Tokens const& tokens) override {
+        if (layers_[0].length(s) + tokens.count > declaration().capacity)
+            return Answer::refused("more rows than capacity");
+        std::vector<bool> active(declaration().sequences);
+        active.at(s) = true;
+        for (std::size_t t = 0; t < tokens.count; ++t)
+            for (std::size_t l = 0; l < layers_.size(); ++l)
+                layers_[l].decode(padded(tokens.layers[l], t, tokens.count, s), active);
+        return Answer::accepted();
+    }
+    Answer observe(SequenceId s, Content& seen) override {
+        std::vector<LayerRows> all;
+        for (auto const& layer : layers_) all.push_back(layer.rows(s));
+        seen = contentOf(layers_[0].length(s), std::move(all));
+        return Answer::accepted();
+    }
+    Answer release(SequenceId s) override {
+        for (auto& layer : layers_) layer.finish(s);
+        return Answer::accepted();
+    }
+    Answer reset() override {
+        for (SequenceId s = 0; s < declaration().sequences; ++s)
+            if (auto const answer = release(s); !answer) return answer;
+        return Answer::accepted();
+    }
+
+   private:
+    /// The rows of one token, where its sequence stands in the batch.
+    LayerRows padded(LayerRows const& rows, std::size_t token, std::size_t count,
+                     SequenceId s) const {
+        auto const one = [&](std::vector<float> const& all) {
+            std::size_t const width = all.size() / count;
+            std::vector<float> batch(width * declaration().sequences, -1);
+            std::copy_n(&all[token * width], width, &batch[s * width]);
+            return batch;
+        };
+        return {one(rows.keys), one(rows.values), {}};
+    }
+
+    std::vector<LockstepCache> layers_;
+};
+
+class Recomputing : public StoringEngine {
+   public:
+    Recomputing() : StoringEngine(declared("recomputing", 3, lockstepVerbs())), past_(3) {}
+
+    Answer append(SequenceId s, Tokens const& tokens) override {
+        if (past_.at(s).size() + tokens.count > declaration().capacity)
+            return Answer::refused("more rows than capacity");
+        for (std::size_t t = 0; t < tokens.count; ++t) {
+            std::vector<LayerRows> token;
+            for (auto const& rows : tokens.layers)
+                token.push_back({part(rows.keys, t, tokens.count),
+                                 part(rows.values, t, tokens.count), {}});
+            past_[s].push_back(std::move(token));
+        }
+        return Answer::accepted();
+    }
+    Answer observe(SequenceId s, Content& seen) override {
+        std::vector<LayerRows> all(declaration().layers.size());
+        for (auto const& token : past_.at(s))
+            for (std::size_t l = 0; l < all.size(); ++l) {
+                all[l].keys.insert(all[l].keys.end(), token[l].keys.begin(), token[l].keys.end());
+                all[l].values.insert(all[l].values.end(), token[l].values.begin(),
+                                     token[l].values.end());
+            }
+        seen = contentOf(past_[s].size(), std::move(all));
+        return Answer::accepted();
+    }
+    Answer release(SequenceId s) override {
+        past_.at(s).clear();
+        return Answer::accepted();
+    }
+    Answer reset() override {
+        past_.assign(past_.size(), {});
+        return Answer::accepted();
+    }
+
+   private:
+    static std::vector<float> part(std::vector<float> const& rows, std::size_t token,
+                                   std::size_t count) {
+        auto const width = std::ptrdiff_t(rows.size() / count);
+        auto const first = rows.begin() + std::ptrdiff_t(token) * width;
+        return {first, first + width};
+    }
+
+    std::vector<std::vector<std::vector<LayerRows>>> past_;  ///< [sequence][token][layer]
+};
+
+}  // namespace kv::examples
