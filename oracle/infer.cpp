@@ -166,7 +166,9 @@ class Comparer {
         for (auto const& [name, format] :
              {std::pair{"keyFormat", &d.keyFormat}, std::pair{"valueFormat", &d.valueFormat}})
             record<StoredAs>(at_ + name, unknown, [](StoredAs s) { return spelled(s); },
-                             spelled(format->codec), [](StoredAs) { return false; });
+                             spelled(format->codec) +
+                                 (format->rotation.size > 0 ? " behind a rotation" : ""),
+                             [](StoredAs) { return false; });
     }
     void rotation(LayerDeclaration const& d, SeenLayer const& seen, LayerDeclaration& proposed);
     void scores(LayerDeclaration const& d, SeenLayer const& seen, LayerDeclaration& proposed);

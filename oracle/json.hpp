@@ -175,6 +175,12 @@ struct Defaults<StoredFormat> {
     static constexpr bool exist = true;
     static StoredFormat of(Node const&) { return {}; }
 };
+/// The Hadamard matrix without a factor; its size has to be said.
+template <>
+struct Defaults<StoredRotation> {
+    static constexpr bool exist = true;
+    static StoredRotation of(Node const&) { return {}; }
+};
 inline StoredFormat formatNamed(StoredAs codec) {
     StoredFormat format{};
     format.codec = codec;
@@ -182,7 +188,8 @@ inline StoredFormat formatNamed(StoredAs codec) {
 }
 /// A field whose default goes without saying.
 template <class Field>
-inline constexpr bool isSilent = std::same_as<Field, StoredFormat>;
+inline constexpr bool isSilent =
+    std::same_as<Field, StoredFormat> || std::same_as<Field, StoredRotation>;
 
 template <class Record>
 Record readRecord(Node const& node) {

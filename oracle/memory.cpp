@@ -189,8 +189,15 @@ std::string bytesText(Bytes bytes) {
 }
 
 std::string formatText(StoredFormat const& format) {
-    return fmt::format("{}{}", oracle::nameOf(format.codec),
-                       format.row == CodecRow::token ? " by token" : "");
+    return fmt::format("{}{}{}", oracle::nameOf(format.codec),
+                       format.row == CodecRow::token ? " by token" : "",
+                       format.rotation.size > 0 ? fmt::format(" behind a rotation of {}",
+                                                     format.rotation.size)
+                                       : "");
+}
+
+bool hasMatrix(StoredFormat const& format) {
+    return !format.rotation.matrix.empty();
 }
 
 std::string counting(std::size_t count, std::string_view what) {
@@ -210,8 +217,10 @@ std::string groupText(LayerGroup const& group, Holding const& holding) {
                         counting(group.tokenBytes, "byte"),
                         counting(holding.sequences, "sequence"));
     if (group.sharedBytes != 0)
-        text += fmt::format(", and {} of scales for all rows",
-                            counting(group.sharedBytes, "byte"));
+        text += fmt::format(", and {} of scales{} for all rows",
+                            counting(group.sharedBytes, "byte"),
+                            hasMatrix(l.keyFormat) || hasMatrix(l.valueFormat) ? " and matrices"
+                                                                               : "");
     text += fmt::format(": {}\n", bytesText(group.layerBytes));
     if (group.layers.size() != 1)
         text += fmt::format("  {}: {}\n", counting(group.layers.size(), "layer"),

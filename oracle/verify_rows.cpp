@@ -457,7 +457,9 @@ std::optional<RowTable> held(properties::Storage const& storage, Numerics const&
         return rows;
     for (Row& row : rows->rows) {
         auto made = storage.held(properties::lift(row, rows->shape, numerics));
-        row = made.isReadable() ? std::move(made.read) : Row{};
+        bool const isOpen =
+            made.hasOpenZeros && std::ranges::find(made.read, 0) != made.read.end();
+        row = made.isReadable() && !isOpen ? std::move(made.read) : Row{};
     }
     return rows;
 }

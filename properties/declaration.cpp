@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <concepts>
 #include <string_view>
@@ -192,6 +193,42 @@ Complaint badScales(Rows const& rows, StoredFormat const& f) {
     return std::nullopt;
 }
 
+Complaint badMatrix(std::string const& at, StoredRotation const& r) {
+    bool const isHadamard = r.matrix.empty();
+    if (isHadamard && !std::has_single_bit(r.size))
+        return fmt::format("{0}.size is {1} and {0}.matrix is empty, which is Hadamard; expected a "
+                           "power of two",
+                           at, r.size);
+    if (!isHadamard && r.matrix.size() != r.size * r.size)
+        return fmt::format("{0}.matrix has {1} numbers and {0}.size is {2}; expected none or "
+                           "[size][size], {3}",
+                           at, r.matrix.size(), r.size, r.size * r.size);
+    int const most = isHadamard ? static_cast<int>(std::bit_width(r.size)) - 1 : 0;
+    if (r.down < 0 || r.down > most)
+        return fmt::format("{0}.down is {1} and {0}.{2}; expected 0 to {3}", at, r.down,
+                           isHadamard ? fmt::format("size is {}", r.size) : "matrix is not empty",
+                           most);
+    return notFinite(at, ".matrix", r.matrix);
+}
+
+Complaint badStoredRotation(std::string_view at, Rows const& rows, StoredFormat const& f) {
+    if (f.rotation == StoredRotation{}) return std::nullopt;
+    std::string const path = rows.format + ".rotation";
+    if (!isConverted(f))
+        return fmt::format("{0}.size is {1} and {2}.codec is f32, whose rows are stored as they "
+                           "were given; expected no rotation",
+                           path, f.rotation.size, rows.format);
+    if (auto complaint = zeroOrHuge(path, {".size", f.rotation.size})) return complaint;
+    if (rowLength(f, rows.heads, rows.length) % f.rotation.size != 0)
+        return fmt::format("{0}.size is {1} and {2}{3} is {4}{5}; expected a row of a multiple of "
+                           "{1}",
+                           path, f.rotation.size, at, rows.dim, rows.length,
+                           f.row == CodecRow::token
+                               ? fmt::format(" for each of {} kvHeads", rows.heads)
+                               : "");
+    return badMatrix(path, f.rotation);
+}
+
 Complaint badFormat(std::string_view at, Rows const& rows, StoredFormat const& f) {
     // Too many elements for any engine, and for a product; elementsPerToken complains of it.
     if (rows.heads > largestSize / rows.length)
@@ -209,6 +246,7 @@ Complaint badFormat(std::string_view at, Rows const& rows, StoredFormat const& f
                            f.row == CodecRow::token
                                ? fmt::format(" for each of {} kvHeads", rows.heads)
                                : "");
+    if (auto complaint = badStoredRotation(at, rows, f)) return complaint;
     return badScales(rows, f);
 }
 

@@ -315,7 +315,7 @@ class Run {
         for (std::size_t e = 0; e < want.read.size() && !violation_; ++e) {
             auto const& open = want.exact[e / dim][e % dim];
             bool const isNaN = want.codes && std::isnan(want.read[e]) && std::isnan(seen[e]);
-            bool const agrees = want.isOpen
+            bool const agrees = want.isOpen || want.hasOpenZeros
                                     ? Agreement<float, Enclosure>::holds(seen[e], open)
                                     : isNaN || std::bit_cast<std::uint32_t>(seen[e]) ==
                                                    std::bit_cast<std::uint32_t>(want.read[e]);
@@ -360,6 +360,9 @@ class Run {
                 if (code == wanted[i] || (size == 1 && std::isnan(want.read[i]) &&
                                           standsForNaN(storage, std::int64_t(code))))
                     continue;
+                if (want.hasOpenZeros && isZero(storage, what, std::int64_t(code)) &&
+                    isZero(storage, what, std::int64_t(wanted[i])))
+                    continue;
                 differ(fmt::format("{}, head {}, component {}, {}", where(), element / dim,
                                    element % dim, what),
                        std::to_string(code), std::to_string(wanted[i]));
@@ -368,6 +371,16 @@ class Run {
         each("code", seen.codes, want.codes->codes, 1);
         if (!seen.scales.empty()) each("scale", seen.scales, want.codes->scales, group);
         each("zero", seen.zeros, want.codes->zeros, group);
+    }
+    /// Whether a code, or a scale, of floating point is 0 or -0.
+    static bool isZero(Storage const& storage, std::string_view what, std::int64_t code) {
+        auto const& codec = codecOf(storage.format().codec);
+        auto const* element = std::get_if<Format>(&codec.element);
+        auto const* format = what == "scale" ? &codec.scaleFormat
+                             : what == "code" ? element
+                                              : nullptr;
+        return format != nullptr && code >= 0 && code < std::int64_t(format->codes()) &&
+               decode(*format, std::uint64_t(code)).isZero();
     }
     static bool standsForNaN(Storage const& storage, std::int64_t code) {
         auto const* format = std::get_if<Format>(&codecOf(storage.format().codec).element);

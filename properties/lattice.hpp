@@ -12,6 +12,8 @@
 //     MX, nvfp4                     2^p                 2^top, divisor         2^e, of the tensor
 //     with a zero point             half of the codes   both ends              2^e
 //
+// Behind a rotation these are the numbers of the turned row; values.hpp turns them back.
+//
 // Not said here: what a codec does (spec/codec.hpp). Nothing depends on the numbers being exact:
 // outputs are compared with what the spec makes of them.
 #pragma once

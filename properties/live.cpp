@@ -242,8 +242,10 @@ LiveSubject::Handle LiveSubject::removed(Handle handle, RowRange rows) const {
 /// Whether a shift stores components again that it does not turn, which an engine may leave out.
 bool storesWhatDoesNotTurn(LayerDeclaration const& d) {
     if (!convertsTurned(d)) return false;
-    std::size_t const group = groupLength(d.keyFormat, d.kvHeads, d.keyDim);
-    return d.rotaryDim < d.keyDim && group < d.keyDim;
+    auto const& f = d.keyFormat;
+    std::size_t const together = f.rotation.size > 0 ? togetherLength(f, d.kvHeads, d.keyDim)
+                                                     : groupLength(f, d.kvHeads, d.keyDim);
+    return d.rotaryDim < d.keyDim && together < d.keyDim;
 }
 
 LiveSubject::Handle LiveSubject::shift(Handle handle, Position by) const {

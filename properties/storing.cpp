@@ -32,11 +32,12 @@ HeldRow Storage::held(LiftedHeads const& row, bool isOpen) const {
             HeldRow held{.read = std::move(token->read), .exact = {}, .isOpen = isOpen};
             held.exact = lift(held.read, shape_, *numerics_);
             held.isFinite = areFinite(held.read);
+            held.hasOpenZeros = format_->rotation.size > 0;
             // Of an open row the sign of a zero may be another one.
             if (!isOpen) held.codes = std::move(token->stored);
             return held;
         }
-    } else if (isMonotone(codecOf(format_->codec)) && areFinite(asGiven.read)) {
+    } else if (isMonotone(*format_) && areFinite(asGiven.read)) {
         auto const low = to(flat(row, [](auto const& e) { return nearestFloat(e.low()); }));
         auto const high = to(flat(row, [](auto const& e) { return nearestFloat(e.high()); }));
         if (low && high && areFinite(low->read) && areFinite(high->read))
@@ -73,9 +74,10 @@ bool Storage::isSame(HeldRow const& a, HeldRow const& b, std::size_t first) cons
                                        x.begin() + std::ptrdiff_t(from + count),
                                        y.begin() + std::ptrdiff_t(from));
     };
+    std::size_t const groups = std::max<std::size_t>(size / group(), 1);
     return agree(a.codes->codes, b.codes->codes, first, size) &&
-           agree(a.codes->scales, b.codes->scales, first / group(), 1) &&
-           agree(a.codes->zeros, b.codes->zeros, first / group(), 1);
+           agree(a.codes->scales, b.codes->scales, first / group(), groups) &&
+           agree(a.codes->zeros, b.codes->zeros, first / group(), groups);
 }
 
 LiftedHeads rotateRow(StoringLaw const& law, LiftedHeads const& row, Position by) {

@@ -31,6 +31,7 @@ struct HeldRow {
     bool isOpen = false;               ///< the declaration does not fix its bits
     bool isUndefined = false;          ///< nor any bound of them
     bool isFinite = true;              ///< each number of it
+    bool hasOpenZeros = false;         ///< it was turned: of a zero the sign is the engine's own
     /// Whether attention over it is defined.
     bool isReadable() const { return !isUndefined && isFinite; }
 };
@@ -65,8 +66,8 @@ class Storage {
    private:
     /// Elements whose codes depend on each other.
     std::size_t together() const {
-        bool const isAlone = isConverted(*format_) && isMonotone(codecOf(format_->codec));
-        return isAlone ? 1 : group();
+        return isConverted(*format_) ? togetherLength(*format_, shape_.heads, shape_.dim)
+                                     : group();
     }
     template <class Turns>
     bool anyTurns(std::size_t first, Turns turns) const {

@@ -75,8 +75,9 @@ struct LayerWishes {
 /// A head dim of which groups make up whole rows.
 std::size_t fitted(std::size_t dim, std::size_t heads, StoredFormat const& format) {
     std::size_t const group = std::max<std::size_t>(codecOf(format.codec).group, 1);
+    std::size_t const whole = std::lcm(group, std::max<std::size_t>(format.rotation.size, 1));
     std::size_t const unit =
-        format.row == CodecRow::token ? group / std::gcd(group, heads) : group;
+        format.row == CodecRow::token ? whole / std::gcd(whole, heads) : whole;
     return (dim + unit - 1) / unit * unit;
 }
 /// With the scales that its codec takes, no two neighbors equal.

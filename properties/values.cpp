@@ -98,6 +98,7 @@ LayerRows ValueSource::rows(std::size_t index, TokenRequest const& request) cons
         return entry({'q', request.target, index, group, d});
     });
     if (probes_.empty()) return rows;
+    turnFromLattice(index, rows.values);
     turnBack(index, rows.keys, probes_[index].keyTurn(request));
     turnBack(index, rows.queries, probes_[index].queryTurn(request));
     return rows;
@@ -109,6 +110,17 @@ float ValueSource::entry(Entry const& e) const {
     if (values_->family == Family::sampled) return sampled(values_->seed, e);
     auto const& probe = probes_[e.layer];
     return e.part == 'k' ? probe.key(e) : e.part == 'v' ? probe.value(e) : probe.query(e);
+}
+
+/// Values that a rotation turns into the numbers which their format stores (lattice.hpp).
+void ValueSource::turnFromLattice(std::size_t index, std::vector<float>& row) const {
+    auto const& format = declaration_->layers[index].valueFormat;
+    if (format.rotation.size == 0 || values_->family == Family::balance) return;
+    try {
+        row = undone(codecOf(format).rotation, row);
+    } catch (ShapeError const&) {
+        // A matrix that f32 cannot apply exactly: such rows are as good as any others.
+    }
 }
 
 /// Turns every head of a row back by the angle of a position, as far as the table goes; beyond it

@@ -39,6 +39,7 @@ class ValueSource {
    private:
     std::size_t headOf(std::size_t head) const { return heads_ == HeadContent::same ? 0 : head; }
     float entry(Entry const& e) const;
+    void turnFromLattice(std::size_t layer, std::vector<float>& row) const;
     void turnBack(std::size_t layer, std::vector<float>& row, std::int64_t position) const;
     LayerRows inlinedRows(std::size_t layer, TokenRequest const& request) const;
 

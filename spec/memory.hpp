@@ -90,7 +90,7 @@ constexpr auto storedLayers(auto const& shape, std::size_t codec) {
     ring.keyFormat.codec = StoredAs(codec), ring.valueFormat.codec = StoredAs(next);
     LayerDeclaration other = ring;
     other.keyDim = dims[1] * keyGroup, other.valueDim = dims[0] * valueGroup;
-    other.retained = 0;
+    other.retained = 0, other.keyFormat.rotation = StoredRotation{1, 0, {1}};
     other.keyFormat.row = other.valueFormat.row = CodecRow::token;
     return std::array{ring, other};
 }

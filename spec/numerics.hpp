@@ -46,6 +46,18 @@ enum class CodecRow : std::uint8_t { head, token };
 /// To which format a reader rounds what was stored, once.
 enum class ReadAs : std::uint8_t { f32, f16, bf16 };
 
+/// An orthogonal matrix that turns a codec row before it is quantised; reading undoes it
+/// (orthogonal.hpp). Engines that turn queries too, and undo nothing, read back other rows:
+/// ggml_gen_hadamard in llama.cpp, src/llama-kv-cache.cpp, is not declared so.
+struct StoredRotation {
+    BOOST_HANA_DEFINE_STRUCT(
+        StoredRotation,
+        (std::size_t, size),            // elements that are turned together; 0: nothing turns
+        (int, down),                    // Hadamard: the factor is 2^-down; with a matrix 0
+        (std::vector<float>, matrix));  // [size][size] by rows; empty: the Hadamard matrix
+    friend bool operator==(StoredRotation const&, StoredRotation const&) = default;
+};
+
 /// How keys, or values, are stored (storage.hpp). What is left empty is f32, as given.
 struct StoredFormat {
     BOOST_HANA_DEFINE_STRUCT(
@@ -54,7 +66,8 @@ struct StoredFormat {
         (CodecRow, row),               // where one scale serves a whole row, this says which row
         (ReadAs, into),                //
         (std::vector<float>, scales),  // [codec rows of a token][groups], where a codec takes them
-        (std::optional<float>, tensorScale));  // where a codec has one; nothing: 1
+        (std::optional<float>, tensorScale),  // where a codec has one; nothing: 1
+        (StoredRotation, rotation));   // before the codec
     friend bool operator==(StoredFormat const&, StoredFormat const&) = default;
 };
 

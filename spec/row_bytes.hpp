@@ -10,7 +10,8 @@
 // So 32 elements take 34 bytes in q8_0, 18 in q4_0 and 17 in mxfp4, and 16 take 9 in nvfp4.
 //
 // A scale or a zero that the codec computes stands with its group. Scales that are given, and the
-// scale of a tensor, serve all tokens: keys, or values, of a layer hold them once (shared).
+// scale of a tensor, serve all tokens: keys, or values, of a layer hold them once (shared), and so
+// they do the matrix of a rotation, in f32.
 //
 // Refused with a ShapeError: a row that groups do not divide, an alignment of 0, and a number of
 // bytes beyond 64 bits, which is never wrapped.
@@ -89,8 +90,9 @@ constexpr Bytes sharedBytes(StoredFormat const& f, std::size_t heads, std::size_
     Bytes const elements = detail::times(heads, dim);
     Bytes const group = detail::groupOf(c, rowLength(f, heads, dim));
     Bytes const given = c.scale == ScaleRule::given ? elements / group : 0;
+    Bytes const numbers = (c.tensorScale ? 1 : 0) + f.rotation.matrix.size();
     return detail::plus(detail::times(given, detail::wholeBytes(codeBits(c.scaleFormat))),
-                        c.tensorScale ? detail::wholeBytes(codeBits(formats::f32)) : 0);
+                        detail::times(numbers, detail::wholeBytes(codeBits(formats::f32))));
 }
 
 /// Both, in one layer.
@@ -130,6 +132,8 @@ struct Cursor {
         for (std::size_t i = 0; c.scale == ScaleRule::given && i < heads * dim; ++i)
             if (i % groupLength(f, heads, dim) == 0) number(codeBits(c.scaleFormat));
         if (c.tensorScale) number(codeBits(formats::f32));
+        for (std::size_t i = 0; i < f.rotation.matrix.size(); ++i)
+            number(codeBits(formats::f32));
     }
 };
 

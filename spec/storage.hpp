@@ -7,6 +7,8 @@
 //     held(x)  = quantize(codec, x), one codec row after the other      codes, scales, zeros
 //     read(x)  = dequantize(codec, held(x)), rounded once to `into`     what attention sees
 //
+// With a rotation a codec row is turned before it is quantised, and turned back when it is read.
+//
 // What a codec takes for a row is one kv head of one token, or with `row` = token all kv heads of
 // it, one behind another: one scale for the whole token, or groups that run across heads. A given
 // scale belongs to a group of such a row and is the same for every token.
@@ -25,6 +27,7 @@
 #include "quantize.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <optional>
 
 namespace kv {
@@ -52,10 +55,16 @@ constexpr Format const& formatOf(ReadAs into) {
 /// Whether rows are something else in the cache than they were outside.
 constexpr bool isConverted(StoredFormat const& f) { return f.codec != StoredAs::f32; }
 
+/// The codec behind the declared rotation. The format must outlive it.
+constexpr Codec codecOf(StoredFormat const& f) {
+    return rotatedBy(codecOf(f.codec), {f.rotation.size, f.rotation.down, f.rotation.matrix});
+}
+
 /// Whether a larger number never gets a smaller one, whatever stands beside it.
 constexpr bool isMonotone(Codec const& c) {
     return (c.scale == ScaleRule::none || c.scale == ScaleRule::given) && c.rotation.size == 0;
 }
+constexpr bool isMonotone(StoredFormat const& f) { return isMonotone(codecOf(f)); }
 
 /// Elements of one codec row, and of one group in it, where a token has heads * dim of them.
 constexpr std::size_t rowLength(StoredFormat const& f, std::size_t heads, std::size_t dim) {
@@ -64,6 +73,11 @@ constexpr std::size_t rowLength(StoredFormat const& f, std::size_t heads, std::s
 constexpr std::size_t groupLength(StoredFormat const& f, std::size_t heads, std::size_t dim) {
     std::size_t const group = codecOf(f.codec).group;
     return group == 0 ? rowLength(f, heads, dim) : group;
+}
+/// Elements whose codes depend on each other: those of groups that a piece of a rotation joins.
+constexpr std::size_t togetherLength(StoredFormat const& f, std::size_t heads, std::size_t dim) {
+    std::size_t const group = isMonotone(codecOf(f.codec)) ? 1 : groupLength(f, heads, dim);
+    return std::lcm(group, std::max<std::size_t>(f.rotation.size, 1));
 }
 
 /// One token as it is stored: the codes of all codec rows, [heads][dim], their scales and zeros one
@@ -86,12 +100,15 @@ inline bool mayBeFlushed(Codec const& c, std::uint32_t scale, std::span<float co
                         (s.lead() >= -126 && s.lead() <= 116);
     return !isSafe && std::ranges::any_of(group, [](float x) { return x != 0; });
 }
-inline bool dependsOnFlushing(Codec const& c, std::span<float const> row, Quantized const& q,
+inline bool dependsOnFlushing(Codec const& c, std::span<float const> given, Quantized const& q,
                               std::span<float const> read) {
+    auto const row = c.rotation.size == 0 ? std::vector(given.begin(), given.end())
+                                          : turned(c.rotation, given);
     std::size_t const group = q.scales.empty() ? 0 : row.size() / q.scales.size();
     for (std::size_t g = 0; g < q.scales.size(); ++g)
-        if (mayBeFlushed(c, q.scales[g], row.subspan(g * group, group))) return true;
-    return std::ranges::any_of(row, isSubnormal) || std::ranges::any_of(read, isSubnormal);
+        if (mayBeFlushed(c, q.scales[g], std::span(row).subspan(g * group, group))) return true;
+    return std::ranges::any_of(given, isSubnormal) || std::ranges::any_of(row, isSubnormal) ||
+           std::ranges::any_of(read, isSubnormal);
 }
 
 }  // namespace detail
@@ -99,7 +116,7 @@ inline bool dependsOnFlushing(Codec const& c, std::span<float const> row, Quanti
 /// A row of `heads` heads in a converted format; nothing where the declaration gives none.
 inline std::optional<StoredToken> stored(StoredFormat const& f, std::size_t heads,
                                          std::span<float const> row, Subnormals subnormals) {
-    Codec const& c = codecOf(f.codec);
+    Codec const c = codecOf(f);
     std::size_t const length = rowLength(f, heads, row.size() / heads);
     std::size_t const scales = f.scales.size() / (row.size() / length);
     StoredToken all;

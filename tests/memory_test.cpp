@@ -122,6 +122,15 @@ TEST(Memory, a_row_takes_the_bytes_of_the_numbers_that_quantize_makes) {
         }
 }
 
+TEST(Memory, the_matrix_of_a_rotation_is_held_once) {
+    auto layer = layerOf(8, 128, StoredAs::q8_0);
+    layer.keyFormat.rotation = layer.valueFormat.rotation = StoredRotation{64, 3, {}};
+    auto const plain = layerOf(8, 128, StoredAs::q8_0);
+    EXPECT_EQ(memoryOf(layer, {5, 7}), memoryOf(plain, {5, 7})) << "nobody stores Hadamard's";
+    layer.keyFormat.rotation = StoredRotation{2, 0, {0, -1, 1, 0}};
+    EXPECT_EQ(memoryOf(layer, {5, 7}), memoryOf(plain, {5, 7}) + 4 * 4);
+}
+
 TEST(Memory, codes_of_a_group_fill_whole_bytes) {
     Codec odd = codecs::q4_0;
     EXPECT_EQ(groupBytes(odd, 33), 17u + 2) << "the last nibble takes its byte";

@@ -939,6 +939,12 @@ inline std::vector<Mutant> const memoryMutants{
               for (auto const& layer : layers) all -= sharedBytes(layer);
               return all;
           }}},
+    {"the matrix of a rotation takes no bytes",
+     {.memory =
+          [](SymbolSpec const& spec, Layers layers, Holding const& holding) {
+              return detail::memoryOfChanged(
+                  spec, layers, holding, [](LayerDeclaration& l) { l.keyFormat.rotation = {}; });
+          }}},
     {"every sequence has its own given scales",
      {.memory =
           [](SymbolSpec const& spec, Layers layers, Holding const& holding) {

@@ -24,6 +24,8 @@ struct Misstored {
     bool storesOnRead = false;       ///< a row is stored again whenever it is read
     bool turnsAfter = false;         ///< keys are stored before they turn, and turn when read
     bool keepsFloats = false;        ///< rows are not converted at all
+    bool forgetsRotation = false;    ///< rows are not turned before the codec, nor after it
+    std::size_t rotationSize = 0;    ///< they are, by a Hadamard matrix of this size
 };
 struct Storing {
     Misstored wrong{};
@@ -289,9 +291,32 @@ class StoringEngine : public properties::AnyEngine {
         return quantize(c, x, given);
     }
 
-    Part stored(StoredFormat const& f, std::size_t heads, Floats const& row,
+    /// Sums of f32 in the order of the row; a matrix of 2^k is that of Hadamard.
+    static Floats multiplied(StoredRotation const& r, Floats const& row, bool undoes) {
+        int const bits = r.matrix.empty() ? std::bit_width(r.size) - 1 : 0;
+        Floats result(row.size(), -0.0f);  // as if each sum began with its first term
+        for (std::size_t i = 0; i < row.size(); ++i)
+            for (std::size_t j = 0; j < r.size; ++j) {
+                std::size_t const at = i % r.size, a = undoes ? j : at, b = undoes ? at : j;
+                float const entry = !r.matrix.empty()                ? r.matrix[a * r.size + b]
+                                    : std::popcount(a & b) % 2 == 0 ? 1.0f
+                                                                     : -1.0f;
+                result[i] += entry * row[i - at + j];
+            }
+        for (float& x : result) x = std::ldexp(x, undoes ? r.down - bits : -r.down);
+        return result;
+    }
+    Floats turnedByFormat(StoredFormat const& f, Floats const& row, bool undoes) const {
+        if (f.rotation.size == 0 || how_.wrong.forgetsRotation) return row;
+        auto rotation = f.rotation;
+        if (how_.wrong.rotationSize != 0) rotation = {how_.wrong.rotationSize, 1, {}};
+        return multiplied(rotation, row, undoes);
+    }
+
+    Part stored(StoredFormat const& f, std::size_t heads, Floats const& given,
                 Floats const& scales) const {
-        if (!isConverted(f) || how_.wrong.keepsFloats) return {{}, row};
+        if (!isConverted(f) || how_.wrong.keepsFloats) return {{}, given};
+        auto const row = turnedByFormat(f, given, false);
         std::size_t const length = rowLength(f, heads, row.size() / heads);
         std::size_t const size = groupLength(f, heads, row.size() / heads);
         Part part;
@@ -346,6 +371,7 @@ class StoringEngine : public properties::AnyEngine {
                 row.push_back(value(f, q.codes[e], q.zeros.empty() ? 0 : q.zeros[e / size],
                                     from.scales.empty() ? 0 : from.scales[e / size]));
         }
+        row = turnedByFormat(f, row, true);
         if (how_.wrong.storesOnRead) part = stored(f, d.kvHeads, row, f.scales);
         return row;
     }

@@ -151,6 +151,127 @@ TEST(Storing, shows_what_is_stored_wrong) {
     }
 }
 
+StoredFormat rotated(StoredFormat f, StoredRotation rotation) {
+    f.rotation = std::move(rotation);
+    return f;
+}
+/// Formats behind a rotation of f32: pieces smaller and larger than a group, and a matrix.
+std::vector<StoredFormat> everyRotated() {
+    return {rotated(format(StoredAs::q8_0), {8, 1, {}}),
+            rotated(format(StoredAs::int8PerToken), {8, 2, {}}),
+            rotated(format(StoredAs::int8PerTokenHead, CodecRow::token), {8, 0, {}}),
+            rotated(format(StoredAs::q4_0, CodecRow::token), {64, 3, {}}),
+            rotated(format(StoredAs::bf16), {4, 1, {}}),
+            rotated(format(StoredAs::e4m3, CodecRow::head, ReadAs::bf16), {2, 1, {}}),
+            rotated(format(StoredAs::nvfp4), {4, 1, {}}),
+            rotated(format(StoredAs::mxfp4), {2, 0, {0, -1, 1, 0}})};
+}
+
+TEST(Storing, holds_behind_a_rotation) {
+    for (auto const& f : everyRotated())
+        for (bool showsCodes : {false, true}) {
+            Coverage c;
+            auto const v = tried(storing({f}, {.wrong = {}, .showsCodes = showsCodes}), 150, c);
+            ASSERT_FALSE(v) << nameOf(f) << ": " << told(*v);
+            EXPECT_LT(c.undefinedRows, c.rows) << nameOf(f) << " " << c.rows;
+            EXPECT_GT(c.exactOutputs, 0u) << nameOf(f);
+            if (showsCodes) continue;
+            fmt::print("{:28} by {:2}: {:4} rows, {:4} undefined, {:6} outputs, {:6} exact, {:6} "
+                       "open\n",
+                       nameOf(f), f.rotation.size, c.rows, c.undefinedRows, c.outputs,
+                       c.exactOutputs, c.undefinedOutputs);
+        }
+}
+
+TEST(Storing, keeps_the_laws_behind_a_rotation) {
+    auto const engine = storing(everyRotated());
+    std::size_t held = 0;
+    for (properties::Setup const& setup : setupsFor(engine)) {
+        if (setup.fill == Fill::zero) continue;
+        for (auto const& law : conformance([&] { return engine.make(setup); })) {
+            held += law.outcome == Outcome::held;
+            EXPECT_NE(law.outcome, Outcome::violated)
+                << (law.violation ? told(*law.violation) : law.law);
+        }
+    }
+    EXPECT_GT(held, 20u);
+}
+
+TEST(Storing, shows_a_rotation_that_is_forgotten_or_another_one) {
+    for (auto const& f : everyRotated())
+        for (Misstored const wrong : {Misstored{.forgetsRotation = true},
+                                      Misstored{.rotationSize = f.rotation.size == 4 ? 2u : 4u}}) {
+            if (wrong.rotationSize > 2 && f.rotation.size == 2) continue;
+            auto const engine = storing({f}, {.wrong = wrong, .showsCodes = true});
+            EXPECT_TRUE(tried(engine, ReadBacks::compared)) << nameOf(f);
+        }
+    for (auto const codec : {StoredAs::q8_0, StoredAs::int8PerToken}) {
+        auto const f = rotated(format(codec), {8, 1, {}});
+        auto const hidden = storing({f}, {.wrong = {.forgetsRotation = true}});
+        EXPECT_TRUE(tried(hidden, ReadBacks::compared));
+        auto const heard = tried(hidden, ReadBacks::none);
+        ASSERT_TRUE(heard);
+        EXPECT_NE(heard->where.find("query head"), std::string::npos);
+    }
+}
+
+// A spike of 127 steps comes back as it went, turned or not: the codes alone tell.
+TEST(Storing, codes_show_a_rotation_where_read_backs_do_not) {
+    for (auto const codec : {StoredAs::q8_0, StoredAs::int8PerToken}) {
+        auto const f = rotated(format(codec), {8, 0, {}});
+        auto const setup = setupsFor(storing({f})).front();
+        Trace trace{{Family::inlined, 0, {}},
+                    {{.verb = Verb::append, .count = 1}, {.verb = Verb::observe}}};
+        trace.values.tokens.count = 1;
+        for (auto const& l : setup.declaration.layers) {
+            std::vector<float> values(l.kvHeads * l.valueDim);
+            for (std::size_t i = 0; i < values.size(); i += 8) values[i] = 127;
+            trace.values.tokens.layers.push_back(
+                {std::vector<float>(l.kvHeads * l.keyDim), values,
+                 std::vector<float>(l.queryHeads * l.keyDim)});
+        }
+        auto const violationOf = [&](Misstored wrong, bool showsCodes) {
+            StoringEngine engine(setup, {.wrong = wrong, .showsCodes = showsCodes});
+            Coverage coverage;
+            auto const violation = judge(engine, trace, coverage);
+            EXPECT_EQ(coverage.undefinedRows, 0u);
+            return violation;
+        };
+        for (Misstored const wrong :
+             {Misstored{.forgetsRotation = true}, Misstored{.rotationSize = 4}}) {
+            EXPECT_FALSE(violationOf(wrong, false));
+            auto const violation = violationOf(wrong, true);
+            ASSERT_TRUE(violation);
+            EXPECT_EQ(violation->instrument, Instrument::exact);
+            EXPECT_TRUE(violation->where.ends_with("code")) << violation->where;
+        }
+        EXPECT_FALSE(violationOf({}, true));
+    }
+}
+
+// A matrix may make zeros of either sign, by the order of a sum.
+TEST(Storing, a_zero_that_was_turned_has_any_sign) {
+    for (auto const codec : {StoredAs::bf16, StoredAs::q4_0, StoredAs::q8_0}) {
+        auto const f = rotated(format(codec), {2, 0, {0, -1, 1, 0}});
+        auto const setup = setupsFor(storing({f})).front();
+        Trace trace{{Family::inlined, 0, {}},
+                    {{.verb = Verb::append, .count = 1}, {.verb = Verb::observe}}};
+        trace.values.tokens.count = 1;
+        for (auto const& l : setup.declaration.layers) {
+            std::vector<float> values(l.kvHeads * l.valueDim);
+            for (std::size_t i = 0; i < values.size() / 2; i += 2) values[i] = -4;
+            trace.values.tokens.layers.push_back(
+                {std::vector<float>(l.kvHeads * l.keyDim), values,
+                 std::vector<float>(l.queryHeads * l.keyDim)});
+        }
+        StoringEngine engine(setup, {.wrong = {}, .showsCodes = true});
+        Coverage coverage;
+        auto const violation = judge(engine, trace, coverage);
+        EXPECT_FALSE(violation) << told(*violation);
+        EXPECT_EQ(coverage.undefinedRows, 0u);
+    }
+}
+
 TEST(Storing, a_truncating_quantiser_breaks_the_law_of_the_newest_value) {
     auto const engine =
         storing({format(StoredAs::int8PerToken)}, {.wrong = {.truncates = true}});
@@ -356,6 +477,47 @@ TEST(Storing, contradictions_name_both_fields) {
     EXPECT_EQ(complaintOf([](L& l) { l.keyFormat.codec = StoredAs::f16; }), "");
 }
 
+/// Of a key of f16 in the first layer, whose head dim is 8.
+std::string complaintOf(StoredRotation const& rotation) {
+    auto d = standardSetups("wrong", numericsF32Plain).front().declaration;
+    d.layers[0].keyFormat.codec = StoredAs::f16;
+    d.layers[0].keyFormat.rotation = rotation;
+    return contradiction(d).value_or("");
+}
+
+TEST(Storing, contradictions_of_a_rotation_name_both_fields) {
+    std::string const at = "layers[0].keyFormat.rotation.";
+    EXPECT_EQ(complaintOf([](LayerDeclaration& l) {
+                  l.keyFormat.rotation = StoredRotation{8, 1, {}};
+              }),
+              at + "size is 8 and layers[0].keyFormat.codec is f32, whose rows are stored as they "
+                   "were given; expected no rotation");
+    EXPECT_EQ(complaintOf({0, 1, {}}), at + "size is 0; expected at least 1");
+    EXPECT_EQ(complaintOf({16, 0, {}}),
+              at + "size is 16 and layers[0].keyDim is 8; expected a row of a multiple of 16");
+    EXPECT_EQ(complaintOf([](LayerDeclaration& l) {
+                  l.valueFormat.codec = StoredAs::f16, l.valueFormat.row = CodecRow::token;
+                  l.valueFormat.rotation = StoredRotation{4, 1, {}};
+              }),
+              "layers[0].valueFormat.rotation.size is 4 and layers[0].valueDim is 5 for each of 2 "
+              "kvHeads; expected a row of a multiple of 4");
+    EXPECT_EQ(complaintOf({4, 3, {}}), at + "down is 3 and " + at + "size is 4; expected 0 to 2");
+    EXPECT_EQ(complaintOf({4, -1, {}}), at + "down is -1 and " + at + "size is 4; expected 0 to 2");
+    EXPECT_EQ(complaintOf({2, 1, {0, -1, 1, 0}}),
+              at + "down is 1 and " + at + "matrix is not empty; expected 0 to 0");
+    EXPECT_EQ(complaintOf({2, 0, {0, -1, 1}}),
+              at + "matrix has 3 numbers and " + at + "size is 2; expected none or [size][size], "
+                                                      "4");
+    EXPECT_EQ(complaintOf({2, 0, {0, -1, 1, std::numeric_limits<float>::infinity()}}),
+              at + "matrix[3] is inf; expected a finite number");
+    auto d = standardSetups("wrong", numericsF32Plain).front().declaration;
+    d.layers[0].keyDim = 6, d.layers[0].keyFormat = rotated(format(StoredAs::f16), {3, 0, {}});
+    EXPECT_EQ(contradiction(d), at + "size is 3 and " + at + "matrix is empty, which is Hadamard; "
+                                                             "expected a power of two");
+    EXPECT_EQ(complaintOf({8, 3, {}}), "");
+    EXPECT_EQ(complaintOf({2, 0, {0, -1, 1, 0}}), "");
+}
+
 StoredFormat parsed(std::string const& text) {
     oracle::Place const place{"a file", 1};
     auto const object = oracle::parseObject("{\"f\":" + text + "}", place);
@@ -372,6 +534,13 @@ TEST(Storing, formats_stand_in_files) {
     EXPECT_EQ(parsed(R"("q4_0")"), format(StoredAs::q4_0));
     EXPECT_EQ(parsed(R"({"codec":"q4_0"})"), format(StoredAs::q4_0));
     EXPECT_EQ(parsed("{}"), StoredFormat{});
+    auto const turns = rotated(format(StoredAs::q8_0), {8, 1, {}});
+    EXPECT_EQ(oracle::dump(oracle::write(turns)),
+              R"({"codec":"q8_0","row":"head","into":"f32","scales":[],)"
+              R"("rotation":{"size":8,"down":1,"matrix":[]}})");
+    EXPECT_EQ(parsed(oracle::dump(oracle::write(turns))), turns);
+    EXPECT_EQ(parsed(R"({"codec":"q8_0","rotation":{"size":8,"down":1}})"), turns);
+    EXPECT_THROW(parsed(R"({"rotation":{"sizes":8}})"), oracle::BadInput);
     EXPECT_THROW(parsed(R"("q9_0")"), oracle::BadInput);
     EXPECT_THROW(parsed(R"({"code":"q4_0"})"), oracle::BadInput);
     // A declaration that says nothing of formats is written as it always was.
