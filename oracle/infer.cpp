@@ -164,7 +164,8 @@ class Comparer {
         auto const unknown = Guess<StoredAs>::unknown(
             "no probe asks for it; where it is not f32, rounding seen elsewhere may be that of it");
         for (auto const& [name, format] :
-             {std::pair{"keyFormat", &d.keyFormat}, std::pair{"valueFormat", &d.valueFormat}})
+             {std::pair{"keyFormat", &d.keyFormat}, std::pair{"valueFormat", &d.valueFormat},
+              std::pair{"queryFormat", &d.queryFormat}})
             record<StoredAs>(at_ + name, unknown, [](StoredAs s) { return spelled(s); },
                              spelled(format->codec) +
                                  (format->rotation.size > 0 ? " behind a rotation" : ""),

@@ -197,7 +197,8 @@ Numerics proposedNumerics(Numerics declared, SeenNumerics const& seen) {
 std::vector<std::string> presetsFor(SeenNumerics const& seen) {
     std::vector<std::string> names;
     for (auto const& preset : everyPreset) {
-        bool isAllowed = true;
+        // No probe asks how queries are quantised.
+        bool isAllowed = preset.query == StoredAs::f32;
         forEachSeen(seen, [&](char const*, auto const& guess, auto const& field) {
             if (guess && !allows(preset.numerics, field(preset.numerics), *guess))
                 isAllowed = false;

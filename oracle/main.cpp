@@ -229,8 +229,14 @@ void keepRapidCheckQuiet() {
 Exit runCheck(CheckArguments const& arguments) {
     keepRapidCheckQuiet();
     auto candidate = candidateNamed(candidates(), arguments.engine);
-    if (!arguments.numerics.empty())
-        candidate.numerics = presetNamed(arguments.numerics).numerics;
+    if (!arguments.numerics.empty()) {
+        auto const& preset = presetNamed(arguments.numerics);
+        candidate.numerics = preset.numerics;
+        StoredFormat query{};
+        query.codec = preset.query;
+        if (isConverted(query))
+            candidate.queryFormats = {query};
+    }
     if (!arguments.law.empty())
         requireLawOfEngines(arguments.law);
     requireOtherFile("--junit", arguments.junit, "the file of --json", arguments.json);

@@ -35,8 +35,12 @@ std::string printPresets() {
 }
 
 std::string printPreset(Preset const& preset) {
-    return fmt::format("{}, level {}: {}\n{}\n\n\"numerics\": {}\n", preset.name, preset.level,
-                       preset.says, preset.upstream, write(preset.numerics).dump(2));
+    auto const query = preset.query == StoredAs::f32
+                           ? ""
+                           : fmt::format("\"queryFormat\": {}, in each layer\n",
+                                         write(preset.query).dump());
+    return fmt::format("{}, level {}: {}\n{}\n\n{}\"numerics\": {}\n", preset.name, preset.level,
+                       preset.says, preset.upstream, query, write(preset.numerics).dump(2));
 }
 
 }  // namespace kv::oracle

@@ -10,6 +10,7 @@
 // component is named, and with it the law that speaks of it. An accident whose interval overlaps
 // the right one everywhere would not have been seen by itself, so it explains nothing.
 #include "oracle/verify_parts.hpp"
+#include "properties/storing.hpp"
 
 #include <fmt/format.h>
 
@@ -82,13 +83,19 @@ class AttentionCheck {
             missing.push_back("key");
         if (anyUnknown(history_.liftedValues))
             missing.push_back("value");
+        for (std::size_t t = visit_.first; missing.empty() && t < visit_.total(); ++t)
+            if (!heldQuery(t).isReadable())
+                missing.push_back("query in the declared format");
         return missing;
     }
 
-    LiftedHeads queryOf(std::size_t t) const {
-        return properties::lift(history_.queries.rows[t], visit_.queryShape(),
-                                visit_.numerics());
+    /// What is asked with; where the declared format gives nothing, as it was given.
+    properties::HeldRow heldQuery(std::size_t t) const {
+        auto const given = properties::lift(history_.queries.rows[t], visit_.queryShape(),
+                                            visit_.numerics());
+        return properties::queryStorageOf(visit_.declared(), visit_.numerics()).held(given);
     }
+    LiftedHeads queryOf(std::size_t t) const { return heldQuery(t).exact; }
 
     /// The spec's text, over enclosures.
     LiftedHeads attention(std::size_t t) const {

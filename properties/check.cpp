@@ -156,7 +156,7 @@ void measureReach(Candidate const& candidate, CheckOptions const& options, Check
         if (bug.fixed) {
             bug.fixed->numerics = bug.numerics;
             for (auto& layer : bug.fixed->layers) {
-                layer.keyFormat = layer.valueFormat = {};
+                layer.keyFormat = layer.valueFormat = layer.queryFormat = {};
                 layer.numerics.reset();
             }
         }

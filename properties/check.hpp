@@ -53,6 +53,8 @@ struct Candidate {
     /// Makes of any declaration one that the engine can be: without verbs, rings or storage that it
     /// does not have. Empty: it can be everything.
     std::function<void(Declaration&)> adapt{};
+    /// Into which it can convert queries, like `formats`.
+    std::vector<StoredFormat> queryFormats{};
 };
 
 struct Progress {

@@ -162,6 +162,7 @@ Complaint badRotation(std::string_view at, LayerDeclaration const& layer, std::s
 struct Rows {
     std::string format;    ///< path of the field
     std::string_view dim;  ///< name of the field that says how long a head is
+    std::string_view headsName;
     std::size_t heads, length;
 };
 
@@ -224,7 +225,7 @@ Complaint badStoredRotation(std::string_view at, Rows const& rows, StoredFormat 
                            "{1}",
                            path, f.rotation.size, at, rows.dim, rows.length,
                            f.row == CodecRow::token
-                               ? fmt::format(" for each of {} kvHeads", rows.heads)
+                               ? fmt::format(" for each of {} {}", rows.heads, rows.headsName)
                                : "");
     return badMatrix(path, f.rotation);
 }
@@ -244,7 +245,7 @@ Complaint badFormat(std::string_view at, Rows const& rows, StoredFormat const& f
                            "{6}; expected a row of a multiple of {2}",
                            rows.format, nameOf(f.codec), group, at, rows.dim, rows.length,
                            f.row == CodecRow::token
-                               ? fmt::format(" for each of {} kvHeads", rows.heads)
+                               ? fmt::format(" for each of {} {}", rows.heads, rows.headsName)
                                : "");
     if (auto complaint = badStoredRotation(at, rows, f)) return complaint;
     return badScales(rows, f);
@@ -373,11 +374,15 @@ Complaint badLayer(std::string_view at, LayerDeclaration const& layer, std::size
     if (auto complaint = badSinkLogits(at, layer))
         return complaint;
     for (auto const& [rows, format] :
-         {std::pair{Rows{fmt::format("{}keyFormat", at), "keyDim", layer.kvHeads, layer.keyDim},
+         {std::pair{Rows{fmt::format("{}keyFormat", at), "keyDim", "kvHeads", layer.kvHeads,
+                         layer.keyDim},
                     &layer.keyFormat},
-          std::pair{Rows{fmt::format("{}valueFormat", at), "valueDim", layer.kvHeads,
+          std::pair{Rows{fmt::format("{}valueFormat", at), "valueDim", "kvHeads", layer.kvHeads,
                          layer.valueDim},
-                    &layer.valueFormat}})
+                    &layer.valueFormat},
+          std::pair{Rows{fmt::format("{}queryFormat", at), "keyDim", "queryHeads",
+                         layer.queryHeads, layer.keyDim},
+                    &layer.queryFormat}})
         if (auto complaint = badFormat(at, rows, *format))
             return complaint;
     return layer.numerics ? badNumerics(fmt::format("{}numerics", at), *layer.numerics)

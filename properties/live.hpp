@@ -56,8 +56,6 @@ struct WorldInputs {
     HeadContent heads;
 };
 
-/// The spec's layer over exact numbers, with rows as they are stored.
-using StoringLayer = Layer<Enclosure, Dyn, Dyn, Dyn, Dyn, Window<Dyn, Dyn, Dyn>, StoringLaw>;
 
 using FloatToken = Token<Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>, Heads<float, Dyn, Dyn>>;
 using ExactToken = Token<LiftedHeads, LiftedHeads, LiftedHeads>;
@@ -70,7 +68,8 @@ class LiveWorld {
           source_(*inputs_.declaration, inputs_.values, inputs_.heads),
           keys_(keyStorageOf(declared(), numerics())),
           values_(valueStorageOf(declared(), numerics())),
-          layer_(storingLayer()) {}
+          queries_(queryStorageOf(declared(), numerics())),
+          layer_(storingLayer(declared(), numerics(), &keys_, &queries_)) {}
     LiveWorld(LiveWorld const&) = delete;
     LiveWorld& operator=(LiveWorld const&) = delete;
 
@@ -125,17 +124,6 @@ class LiveWorld {
                 lift<float>(r.queries, {d.queryHeads, d.keyDim}, numericsF32)};
     }
     Numerics const& numerics() const { return inputs_.declaration->numericsOf(inputs_.layer); }
-    StoringLayer storingLayer() const {
-        auto const plain = layerOf(declared(), numerics());
-        return {.queryHeads = plain.queryHeads,
-                .kvHeads = plain.kvHeads,
-                .keyDim = plain.keyDim,
-                .valueDim = plain.valueDim,
-                .scale = plain.scale,
-                .mask = plain.mask,
-                .position = {plain.position, convertsTurned(declared()) ? &keys_ : nullptr,
-                             leavesTurnsOpen(declared(), numerics())}};
-    }
     /// Another token that could stand at the same place.
     std::size_t otherSerial(std::size_t i) const { return i + capacity() + 1; }
     /// A claim asks for the same tokens many times, and to make and convert one takes its time.
@@ -163,7 +151,7 @@ class LiveWorld {
 
     WorldInputs inputs_;
     ValueSource source_;
-    Storage keys_, values_;
+    Storage keys_, values_, queries_;
     StoringLayer layer_;
     mutable std::map<std::size_t, ExactToken> exact_;
 };

@@ -92,4 +92,13 @@ LiftedHeads rotateRow(StoringLaw const& law, LiftedHeads const& row, Position by
     return tabulate(turned.size(), [&](std::size_t h) { return held.exact[h / copies]; });
 }
 
+LiftedHeads turnedQuery(StoringLaw const& law, LiftedHeads const& query, Position at) {
+    PositionLaw<Enclosure, DeclaredTable<Enclosure>, Dyn> const& plain = law;
+    auto const turned = kv::rotateRow(plain, query, at);
+    if (law.queries == nullptr) return turned;
+    auto held = law.queries->held(turned, law.opensQueries);
+    if (!held.isReadable()) throw NoStoredRow();
+    return std::move(held.exact);
+}
+
 }  // namespace kv::properties

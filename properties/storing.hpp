@@ -103,17 +103,48 @@ inline Storage keyStorageOf(LayerDeclaration const& d, Numerics const& numerics)
 inline Storage valueStorageOf(LayerDeclaration const& d, Numerics const& numerics) {
     return {d.valueFormat, {d.kvHeads, d.valueDim}, numerics};
 }
+/// What becomes of a turned query before it meets a key; it is stored nowhere.
+inline Storage queryStorageOf(LayerDeclaration const& d, Numerics const& numerics) {
+    return {d.queryFormat, {d.queryHeads, d.keyDim}, numerics};
+}
+/// Whether the declaration leaves open how queries turn.
+inline bool leavesQueriesOpen(LayerDeclaration const& d, Numerics const& numerics) {
+    return d.rotaryLayout != RotaryLayout::none && !fixesTurns(numerics);
+}
+Storage queryStorageOf(LayerDeclaration const&, Numerics const&&) = delete;
 Storage keyStorageOf(LayerDeclaration const&, Numerics const&&) = delete;
 Storage valueStorageOf(LayerDeclaration const&, Numerics const&&) = delete;
 
 /// The position law of a layer whose keys are stored after they turn: to turn a key is to store it
-/// again. Queries, which nobody stores, turn head by head and keep their bits.
+/// again. Queries, which nobody stores, are converted after they turn, where a format is declared.
 struct StoringLaw : PositionLaw<Enclosure, DeclaredTable<Enclosure>, Dyn> {
     Storage const* keys = nullptr;  ///< nothing: a turned key is held as it is
     bool isOpen = false;
+    Storage const* queries = nullptr;  ///< nothing: a turned query asks as it is
+    bool opensQueries = false;         ///< the bits of a turned query are the engine's own
 };
-/// Throws NoStoredRow where the declaration gives no row.
+/// Throw NoStoredRow where the declaration gives no row.
 LiftedHeads rotateRow(StoringLaw const& law, LiftedHeads const& row, Position by);
+LiftedHeads turnedQuery(StoringLaw const& law, LiftedHeads const& query, Position at);
+
+/// The spec's layer over exact numbers, with rows as they are stored.
+using StoringLayer = Layer<Enclosure, Dyn, Dyn, Dyn, Dyn, Window<Dyn, Dyn, Dyn>, StoringLaw>;
+/// The layer of a declaration; what it refers to must outlive it. No `keys`: keys that turn are
+/// stored elsewhere.
+inline StoringLayer storingLayer(LayerDeclaration const& d, Numerics const& numerics,
+                                 Storage const* keys, Storage const* queries) {
+    auto const plain = layerOf(d, numerics);
+    return {.queryHeads = plain.queryHeads,
+            .kvHeads = plain.kvHeads,
+            .keyDim = plain.keyDim,
+            .valueDim = plain.valueDim,
+            .scale = plain.scale,
+            .mask = plain.mask,
+            .position = {plain.position, convertsTurned(d) ? keys : nullptr,
+                         leavesTurnsOpen(d, numerics),
+                         isConverted(d.queryFormat) ? queries : nullptr,
+                         leavesQueriesOpen(d, numerics)}};
+}
 
 struct NoStoredRow : std::runtime_error {
     NoStoredRow()

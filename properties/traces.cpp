@@ -69,17 +69,16 @@ struct LayerWishes {
     bool isBiased;
     bool hasSinkLogits = false;
     std::size_t chunk = 0;
-    StoredFormat keyFormat{}, valueFormat{};
+    StoredFormat keyFormat{}, valueFormat{}, queryFormat{};
 };
 
-/// A head dim of which groups make up whole rows.
-std::size_t fitted(std::size_t dim, std::size_t heads, StoredFormat const& format) {
+/// What a head dim is a multiple of, so that groups make up whole rows.
+std::size_t unitOf(StoredFormat const& format, std::size_t heads) {
     std::size_t const group = std::max<std::size_t>(codecOf(format.codec).group, 1);
     std::size_t const whole = std::lcm(group, std::max<std::size_t>(format.rotation.size, 1));
-    std::size_t const unit =
-        format.row == CodecRow::token ? whole / std::gcd(whole, heads) : whole;
-    return (dim + unit - 1) / unit * unit;
+    return format.row == CodecRow::token ? whole / std::gcd(whole, heads) : whole;
 }
+std::size_t fitted(std::size_t dim, std::size_t unit) { return (dim + unit - 1) / unit * unit; }
 /// With the scales that its codec takes, no two neighbors equal.
 StoredFormat scaled(StoredFormat format, std::size_t heads, std::size_t dim) {
     if (codecOf(format.codec).scale != ScaleRule::given || !format.scales.empty()) return format;
@@ -99,11 +98,13 @@ std::vector<float> sinkLogits(std::size_t heads) {
 }
 
 LayerDeclaration layerFrom(LayerWishes w) {
-    w.keyDim = fitted(w.keyDim, w.kvHeads, w.keyFormat);
-    w.valueDim = fitted(w.valueDim, w.kvHeads, w.valueFormat);
+    w.keyDim = fitted(w.keyDim, std::lcm(unitOf(w.keyFormat, w.kvHeads),
+                                          unitOf(w.queryFormat, w.queryHeads)));
+    w.valueDim = fitted(w.valueDim, unitOf(w.valueFormat, w.kvHeads));
     LayerDeclaration layer{};
     layer.keyFormat = scaled(w.keyFormat, w.kvHeads, w.keyDim);
     layer.valueFormat = scaled(w.valueFormat, w.kvHeads, w.valueDim);
+    layer.queryFormat = scaled(w.queryFormat, w.queryHeads, w.keyDim);
     layer.queryHeads = w.queryHeads;
     layer.kvHeads = w.kvHeads;
     layer.keyDim = w.keyDim;
@@ -164,6 +165,7 @@ Declaration drawnDeclaration(Candidate const& candidate, Draw& draw) {
         w.isBiased = draw.oneIn(4);
         w.hasSinkLogits = draw.oneIn(4);
         if (w.window == 0 && draw.oneIn(4)) w.chunk = 2 + draw.below(3);
+        if (!candidate.queryFormats.empty()) w.queryFormat = draw.pick(candidate.queryFormats);
         if (candidate.formats.empty()) return w;
         w.keyFormat = draw.pick(candidate.formats);
         w.valueFormat = draw.pick(candidate.formats);
@@ -322,6 +324,16 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
     return step;
 }
 
+/// Each format of a candidate in its turn.
+void giveFormats(LayerWishes& wishes, Candidate const& candidate, std::size_t& next) {
+    auto const& formats = candidate.formats;
+    auto const& queryFormats = candidate.queryFormats;
+    if (!queryFormats.empty()) wishes.queryFormat = queryFormats[next++ % queryFormats.size()];
+    if (formats.empty()) return;
+    wishes.keyFormat = formats[next++ % formats.size()];
+    wishes.valueFormat = formats[next++ % formats.size()];
+}
+
 /// Follows a trace as the judge will, without an engine, of which nobody knows whether it accepts
 /// what it may refuse.
 void follow(State& state, Step const& step, Draw& draw) {
@@ -365,14 +377,9 @@ std::vector<Setup> standardSetups(Candidate const& candidate) {
     chunked.chunk = 3;
     std::vector<Setup> all;
     std::size_t next = 0;
-    auto const& formats = candidate.formats;
     for (auto layers : std::vector<std::vector<LayerWishes>>{
              {plain, windowed}, {quarters, ring}, {usual, biased}, {chunked}}) {
-        for (auto& wishes : layers) {
-            if (formats.empty()) break;
-            wishes.keyFormat = formats[next++ % formats.size()];
-            wishes.valueFormat = formats[next++ % formats.size()];
-        }
+        for (auto& wishes : layers) giveFormats(wishes, candidate, next);
         auto declaration = declarationOf(candidate.name, 12, layers);
         declaration.numerics = candidate.numerics;
         declaration.promises = candidate.promises;

@@ -73,15 +73,15 @@ constexpr typename L::Output attendRows(L const& layer, Position at,
         if (rows.sees(Sight{.query = at, .key = rows.positionAt(j), .index = j}))
             shown.push_back(j);
     if (shown.empty()) throw ShapeError("a query that sees no key has no attention");
+    auto const turned = turnedQuery(layer.position, query, at);
     // Zero without a constant of its own: 0 * scale.
     auto const nothing =
         tabulate(layer.valueDim, [&](std::size_t) { return Num<S>::multiple(layer.scale, 0); });
     std::size_t const logits = layer.sinkLogits.size() == 0 ? 0 : 1;
     return tabulate(layer.queryHeads, [&](std::size_t h) {
-        auto const turned = rotate(layer.position, query[h], at);
         std::size_t const g = kvHead(h, layer.queryHeads, layer.kvHeads);
         auto const scores = tabulate(shown.size(), [&](std::size_t j) {
-            S const score = Reduce<S>::dot(turned, rows.keyAt(shown[j])[g]) * layer.scale;
+            S const score = Reduce<S>::dot(turned[h], rows.keyAt(shown[j])[g]) * layer.scale;
             if (layer.position.slopes.size() == 0) return score;
             return score + Num<S>::multiple(layer.position.slopes[h],
                                             rows.positionAt(shown[j]) - at);

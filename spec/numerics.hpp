@@ -91,6 +91,8 @@ struct LayerDeclaration {
         (std::vector<float>, slopes),     // ALiBi, one per query head; empty: no bias
         (StoredFormat, keyFormat),        // of a key as it is stored: turned first, if `rotated`
         (StoredFormat, valueFormat),      //
+        (StoredFormat, queryFormat),      // into which a turned query is converted before it meets
+                                          // a key, unscaled; f32: it is asked as given
         (std::optional<Numerics>, numerics),  // where this layer computes in its own way
         (std::optional<std::vector<float>>, sinkLogits),  // one per query head (attention.hpp):
                                                           // as a score is, after its scale

@@ -11,9 +11,12 @@
 // Whoever knows the engine better declares more, and is held to it. A preset that does not describe
 // the engine convicts it: that is a finding about the declaration.
 //
+// A preset that converts queries otherwise than by a rounding of `query` names the codec: a layer
+// declares it as queryFormat, beside the preset.
+//
 // Not said here: what the fields mean (arithmetic.hpp), shapes and masks (numerics.hpp).
 #pragma once
-#include "arithmetic.hpp"
+#include "numerics.hpp"
 
 #include <string_view>
 
@@ -25,6 +28,7 @@ struct Preset {
     std::string_view upstream;  ///< the file that justifies it
     std::string_view says;      ///< what that file shows
     Numerics numerics;
+    StoredAs query = StoredAs::f32;  ///< what such a layer declares as queryFormat
 };
 
 namespace detail {
@@ -86,6 +90,10 @@ inline constexpr Preset everyPreset[] = {
     {"ggml.flash_attn_ext_x86.f32", 0, "ggml/src/ggml-cpu/ops.cpp",
      "the same with keys and values of type f32, accumulated in f32",
      detail::ggmlFlash(precisions::f32, precisions::f32)},
+    {"ggml.flash_attn_ext_x86.q8_0", 0, "ggml/src/ggml-cpu/ops.cpp",
+     "q_to_vec_dot turns a query into the type that its keys are multiplied with, q8_0 for keys of "
+     "q8_0, by AVX; values of q8_0 are accumulated in f32",
+     detail::ggmlFlash(precisions::f32, precisions::f32), StoredAs::q8_0Avx},
     {"onnxruntime.gqa_cpu.f32", 0, "onnxruntime/contrib_ops/cpu/bert/gqa_attention_base.h",
      "scale inside the first matrix product, a softmax, a second product; f16 goes through f32",
      detail::openTurns},

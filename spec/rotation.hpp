@@ -77,6 +77,14 @@ constexpr Heads<S, G, D> rotateRow(PositionLaw<S, Table, R> const& law,
     return tabulate(row.size(), [&](std::size_t h) { return rotate(law, row[h], by); });
 }
 
+/// What a raw query asks with: every head of it turned.
+template <class S, class Table, Extent R, Extent H, Extent D>
+    requires RopeNeedsAnEvenRotaryDim<R> && RotaryDimFitsTheHead<R, D>
+constexpr Heads<S, H, D> turnedQuery(PositionLaw<S, Table, R> const& law,
+                                     Heads<S, H, D> const& query, Position at) {
+    return rotateRow(law, query, at);
+}
+
 /// What the cache holds of a raw key, and what attention reads of a held one.
 constexpr auto storedKey(auto const& law, auto key, Position at) {
     if (law.storage == KeyStorage::rotated) key = rotateRow(law, key, at);

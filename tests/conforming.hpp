@@ -139,6 +139,8 @@ inline std::vector<Semantics> replayedSemantics() {
 inline void inBlocks(Numerics& n) {
     n.dotBlock = 8, n.keyBlock = 16, n.blockSum = BlockSum::apart;
 }
+/// A query that is quantised comes so; what else it promises is another preset's.
+inline bool quantises(Preset const& preset) { return preset.query != StoredAs::f32; }
 inline std::vector<Semantics> const& everySemantics() {
     using namespace precisions;
     auto const blocks = inBlocks;
@@ -176,7 +178,7 @@ inline std::vector<Semantics> const& everySemantics() {
         {"all bf16, fused and merged", everywhere(bf16, numericsF32)}};
         for (auto const& more : replayedSemantics()) these.push_back(more);
         for (auto const& preset : everyPreset)
-            these.push_back({std::string(preset.name), preset.numerics});
+            if (!quantises(preset)) these.push_back({std::string(preset.name), preset.numerics});
         return these;
     }();
     return all;

@@ -30,6 +30,7 @@ LayerDeclaration declared() {
             .slopes = {-1, -2, -3, -4},
             .keyFormat = {},
             .valueFormat = {},
+            .queryFormat = {},
             .numerics = {},
             .sinkLogits = std::vector<float>{5, 6, 7, 9},
             .chunk = 11};

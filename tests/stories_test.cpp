@@ -49,6 +49,7 @@ LayerDeclaration declarationOf(StoryModel const& model) {
             .slopes = {},
             .keyFormat = {},
             .valueFormat = {},
+            .queryFormat = {},
             .numerics = {},
             .sinkLogits = {},
             .chunk = {}};

@@ -26,6 +26,9 @@ struct Misstored {
     bool keepsFloats = false;        ///< rows are not converted at all
     bool forgetsRotation = false;    ///< rows are not turned before the codec, nor after it
     std::size_t rotationSize = 0;    ///< they are, by a Hadamard matrix of this size
+    bool keepsQueries = false;       ///< queries are not converted
+    bool roundsQueries = false;      ///< queries are rounded to f16, declared or not
+    bool convertsFirst = false;      ///< queries are converted before they turn
 };
 struct Storing {
     Misstored wrong{};
@@ -352,6 +355,20 @@ class StoringEngine : public properties::AnyEngine {
             nearest(f.into == ReadAs::f16 ? precisions::f16 : precisions::bf16, x));
     }
 
+    Floats converted(LayerDeclaration const& d, Floats const& query) const {
+        StoredFormat f = d.queryFormat;
+        if (how_.wrong.roundsQueries) f.codec = StoredAs::f16;
+        Part const part = stored(f, d.queryHeads, query, f.scales);
+        if (part.rows.empty() || how_.wrong.keepsQueries) return query;
+        std::size_t const size = groupLength(f, d.queryHeads, d.keyDim);
+        Floats row;
+        for (auto const& q : part.rows)
+            for (std::size_t e = 0; e < q.codes.size(); ++e)
+                row.push_back(value(f, q.codes[e], q.zeros.empty() ? 0 : q.zeros[e / size],
+                                    q.scales.empty() ? 0 : q.scales[e / size]));
+        return turnedByFormat(f, row, true);
+    }
+
     Floats read(SequenceId s, std::size_t l, std::size_t i, bool isKey) {
         auto const& d = declaration_.layers[l];
         auto const& f = isKey ? d.keyFormat : d.valueFormat;
@@ -395,7 +412,8 @@ class StoringEngine : public properties::AnyEngine {
     Floats answer(SequenceId s, std::size_t l, std::size_t at, Floats const& queries) {
         auto const& d = declaration_.layers[l];
         std::int64_t const position = positionOf(s, at);
-        auto const query = turn(d, queries, position);
+        auto const query = how_.wrong.convertsFirst ? turn(d, converted(d, queries), position)
+                                                    : converted(d, turn(d, queries, position));
         std::vector<std::size_t> shown;
         std::vector<Floats> keys, values;
         for (std::size_t i = 0; i <= at; ++i) {
@@ -458,6 +476,13 @@ inline properties::Candidate storing(std::vector<StoredFormat> formats, Storing 
                 return std::make_unique<StoringEngine>(setup, how);
             },
             {}, numerics, {}, std::move(formats)};
+}
+/// The same, with queries in these formats.
+inline properties::Candidate asking(std::vector<StoredFormat> queryFormats, Storing how = {},
+                                    std::vector<StoredFormat> formats = {}) {
+    auto candidate = storing(std::move(formats), how);
+    candidate.queryFormats = std::move(queryFormats);
+    return candidate;
 }
 
 }  // namespace kv::tests

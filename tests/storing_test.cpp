@@ -249,6 +249,95 @@ TEST(Storing, codes_show_a_rotation_where_read_backs_do_not) {
     }
 }
 
+std::vector<StoredFormat> everyQueryFormat() {
+    return {format(StoredAs::f16), format(StoredAs::bf16), format(StoredAs::q8_0Avx),
+            format(StoredAs::e4m3, CodecRow::token), format(StoredAs::int8PerToken),
+            rotated(format(StoredAs::q8_0), {8, 1, {}})};
+}
+
+TEST(Storing, queries_are_converted_before_they_meet_a_key) {
+    for (auto const& f : everyQueryFormat()) {
+        Coverage c;
+        auto const v = tried(asking({f}), 200, c);
+        ASSERT_FALSE(v) << nameOf(f) << ": " << told(*v);
+        EXPECT_LT(2 * c.undefinedOutputs, c.outputs) << nameOf(f);
+        EXPECT_GT(3 * c.exactOutputs, c.outputs) << nameOf(f);
+    }
+    Coverage c;  // ggml with a cache of q8_0
+    auto const q8 = format(StoredAs::q8_0Avx);
+    auto const v = tried(asking({q8}, {}, {q8}), 200, c);
+    ASSERT_FALSE(v) << told(*v);
+    EXPECT_GT(3 * c.exactOutputs, c.outputs);
+}
+
+TEST(Storing, keeps_the_laws_with_converted_queries) {
+    auto const engine = asking(everyQueryFormat());
+    std::size_t held = 0;
+    for (properties::Setup const& setup : setupsFor(engine)) {
+        if (setup.fill == Fill::zero) continue;
+        for (auto const& law : conformance([&] { return engine.make(setup); })) {
+            held += law.outcome == Outcome::held;
+            EXPECT_NE(law.outcome, Outcome::violated)
+                << (law.violation ? told(*law.violation) : law.law);
+        }
+    }
+    EXPECT_GT(held, 40u);
+}
+
+TEST(Storing, shows_queries_that_are_converted_otherwise) {
+    struct Wrong {
+        std::string_view name;
+        std::vector<StoredFormat> declared;
+        Misstored how;
+    };
+    for (auto const& w : std::vector<Wrong>{
+             {"declared f32, rounded to f16", {}, {.roundsQueries = true}},
+             {"declared bf16, as given", {format(StoredAs::bf16)}, {.keepsQueries = true}},
+             {"declared q8_0, as given", {format(StoredAs::q8_0)}, {.keepsQueries = true}},
+             {"converted before it turns", {format(StoredAs::q8_0)}, {.convertsFirst = true}}}) {
+        auto const seen = tried(asking(w.declared, {.wrong = w.how}), ReadBacks::compared);
+        ASSERT_TRUE(seen) << w.name;
+        EXPECT_NE(seen->where.find("query head"), std::string::npos) << w.name;
+        EXPECT_EQ(seen->instrument, Instrument::bounded) << w.name;
+    }
+    EXPECT_FALSE(tried(asking({format(StoredAs::f16)}, {.wrong = {.roundsQueries = true}}),
+                       ReadBacks::compared));
+}
+
+// The law that is sure to see it: one query against one or more keys.
+TEST(Storing, a_rounded_query_breaks_the_law_of_decoding) {
+    auto const outcomeOf = [](std::vector<StoredFormat> declared) {
+        auto const engine = asking(std::move(declared), {.wrong = {.roundsQueries = true}});
+        std::size_t violated = 0;
+        for (auto const& setup : setupsFor(engine))
+            violated += conformance([&] { return engine.make(setup); },
+                                    "decodeWithCache_eq_fullAttention")
+                            .front()
+                            .outcome == Outcome::violated;
+        return violated;
+    };
+    EXPECT_GT(outcomeOf({}), 0u);
+    EXPECT_EQ(outcomeOf({format(StoredAs::f16)}), 0u);
+}
+
+// Where the format gives no query nothing is judged: f16 makes infinity of it.
+TEST(Storing, a_query_that_its_format_does_not_give_convicts_nobody) {
+    auto const setup = setupsFor(asking({format(StoredAs::f16)})).front();
+    Trace trace{{Family::inlined, 0, {}},
+                {{.verb = Verb::append, .count = 2}, {.verb = Verb::attend}}};
+    trace.values.tokens.count = 2;
+    for (auto const& l : setup.declaration.layers)
+        trace.values.tokens.layers.push_back(
+            {std::vector<float>(2 * l.kvHeads * l.keyDim, 1),
+             std::vector<float>(2 * l.kvHeads * l.valueDim, 1),
+             std::vector<float>(2 * l.queryHeads * l.keyDim, 70000)});
+    StoringEngine engine(setup, {});
+    Coverage coverage;
+    EXPECT_FALSE(judge(engine, trace, coverage));
+    EXPECT_EQ(coverage.undefinedOutputs, coverage.outputs);
+    EXPECT_GT(coverage.outputs, 0u);
+}
+
 // A matrix may make zeros of either sign, by the order of a sum.
 TEST(Storing, a_zero_that_was_turned_has_any_sign) {
     for (auto const codec : {StoredAs::bf16, StoredAs::q4_0, StoredAs::q8_0}) {
@@ -485,6 +574,19 @@ std::string complaintOf(StoredRotation const& rotation) {
     return contradiction(d).value_or("");
 }
 
+TEST(Storing, contradictions_of_a_query_format_name_both_fields) {
+    EXPECT_EQ(complaintOf([](LayerDeclaration& l) { l.queryFormat.codec = StoredAs::q8_0; }),
+              "layers[0].queryFormat.codec is q8_0, whose groups have 32 elements, and "
+              "layers[0].keyDim is 8; expected a row of a multiple of 32");
+    EXPECT_EQ(complaintOf([](LayerDeclaration& l) {
+                  l.queryFormat.codec = StoredAs::nvfp4, l.queryFormat.row = CodecRow::token;
+                  l.keyDim = 3, l.queryFormat.into = ReadAs::bf16;
+              }),
+              "layers[0].queryFormat.codec is nvfp4, whose groups have 16 elements, and "
+              "layers[0].keyDim is 3 for each of 4 queryHeads; expected a row of a multiple of 16");
+    EXPECT_EQ(complaintOf([](LayerDeclaration& l) { l.queryFormat.codec = StoredAs::f16; }), "");
+}
+
 TEST(Storing, contradictions_of_a_rotation_name_both_fields) {
     std::string const at = "layers[0].keyFormat.rotation.";
     EXPECT_EQ(complaintOf([](LayerDeclaration& l) {
@@ -522,6 +624,16 @@ StoredFormat parsed(std::string const& text) {
     oracle::Place const place{"a file", 1};
     auto const object = oracle::parseObject("{\"f\":" + text + "}", place);
     return oracle::read<StoredFormat>(oracle::Node(object.value, place).at("f"));
+}
+
+TEST(Storing, what_is_left_out_of_files_is_the_default) {
+    auto d = standardSetups("plain", numericsF32Plain).front().declaration;
+    d.layers[0].queryFormat = format(StoredAs::f16);
+    auto const text = oracle::dump(oracle::write(d));
+    EXPECT_NE(text.find(R"("queryFormat":"f16")"), std::string::npos);
+    oracle::Place const place{"a file", 1};
+    auto const object = oracle::parseObject("{\"d\":" + text + "}", place);
+    EXPECT_EQ(oracle::read<Declaration>(oracle::Node(object.value, place).at("d")), d);
 }
 
 TEST(Storing, formats_stand_in_files) {

@@ -44,6 +44,7 @@ Declaration fullDeclaration() {
                               .slopes = {},
                               .keyFormat = {},
                               .valueFormat = {},
+                              .queryFormat = {},
                               .numerics = {},
                               .sinkLogits = {},
                               .chunk = {}};
@@ -64,6 +65,7 @@ Declaration fullDeclaration() {
                                       std::bit_cast<float>(0x3e800000u)},
                            .keyFormat = {},
                            .valueFormat = {},
+                           .queryFormat = {},
                            .numerics = {},
                            .sinkLogits = std::vector<float>{-2, 8},
                            .chunk = {}};

@@ -49,6 +49,7 @@ std::vector<LayerDeclaration> smallLayers() {
                            .slopes = {},
                            .keyFormat = {},
                            .valueFormat = {},
+                           .queryFormat = {},
                            .numerics = {},
                            .sinkLogits = {},
                            .chunk = {}};
@@ -63,6 +64,7 @@ std::vector<LayerDeclaration> smallLayers() {
                        .rotaryDim = 0, .cosine = {}, .sine = {}, .slopes = {-1, -2},
                        .keyFormat = {},
                        .valueFormat = {},
+                       .queryFormat = {},
                        .numerics = {},
                        .sinkLogits = {},
                        .chunk = {}};

@@ -23,6 +23,8 @@ inline impl::Shape shapeOf(Declaration const& d) {
         if (l.keyFormat.codec != StoredAs::f32 || l.valueFormat.codec != StoredAs::f32)
             throw std::invalid_argument(
                 "keyFormat or valueFormat is not f32, the only format in which it stores");
+        if (l.queryFormat.codec != StoredAs::f32)
+            throw std::invalid_argument("queryFormat is not f32, the only one in which it asks");
         shape.layers.push_back({.queryHeads = l.queryHeads,
                                 .kvHeads = l.kvHeads,
                                 .keyDim = l.keyDim,
@@ -196,7 +198,8 @@ properties::Candidate ours(std::string name) {
                                  .maskedSlots = MaskedSlots::neverRead,
                                  .thresholds = {}},
             .formats = {},
-            .adapt = isPaged<Engine> ? bePaged : std::function<void(Declaration&)>{}};
+            .adapt = isPaged<Engine> ? bePaged : std::function<void(Declaration&)>{},
+            .queryFormats = {}};
 }
 
 /// One part of the zoo, in its order: there are `bugParts` of them, each compiled in a file of its
