@@ -189,7 +189,8 @@ inline StoredFormat formatNamed(StoredAs codec) {
 /// A field whose default goes without saying.
 template <class Field>
 inline constexpr bool isSilent =
-    std::same_as<Field, StoredFormat> || std::same_as<Field, StoredRotation>;
+    std::same_as<Field, StoredFormat> || std::same_as<Field, StoredRotation> ||
+    std::same_as<Field, EmptyRow>;
 
 template <class Record>
 Record readRecord(Node const& node) {

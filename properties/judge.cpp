@@ -410,6 +410,10 @@ class Run {
                 return differ(fmt::format("sequence {}, layer {}, outputs", s, l),
                               std::to_string(outputs.size() > l ? outputs[l].size() : 0),
                               std::to_string(count * shape.size()));
+            if (n == 0) {
+                compareEmptyRow({s, l, 0}, outputs[l]);
+                continue;
+            }
             if (!model_.isReadable(s, l)) {
                 coverage_.outputs += outputs[l].size();
                 coverage_.undefinedOutputs += outputs[l].size();
@@ -434,6 +438,17 @@ class Run {
         SequenceId sequence;
         std::size_t layer, row;
     };
+    /// What attention over no row gives, where it is promised: a zero of either sign, or no number.
+    void compareEmptyRow(OutputRow const& at, std::vector<float> const& got) {
+        bool const isZero = declaration_.promised().emptyRow == EmptyRow::zero;
+        std::size_t const dim = declaration_.layers[at.layer].valueDim;
+        coverage_.outputs += got.size();
+        for (std::size_t i = 0; i < got.size() && !violation_; ++i)
+            if (isZero ? got[i] != 0 : !std::isnan(got[i]))
+                differ(fmt::format("sequence {}, layer {}, no row, query head {}, component {}",
+                                   at.sequence, at.layer, i / dim, i % dim),
+                       number(got[i]), isZero ? "0" : "not a number");
+    }
     void compareOutput(OutputRow const& at, std::span<float const> got, LiftedHeads const& want) {
         for (std::size_t h = 0; h < want.size(); ++h)
             for (std::size_t e = 0; e < want[h].size() && !violation_; ++e) {

@@ -118,6 +118,9 @@ Heads<Observed, Dyn, Dyn> LiveSubject::attend(Handle& handle,
         tokens.layers[l].queries.resize(layer.queryHeads * layer.keyDim);
     }
     tokens.layers[layer_].queries = flat(query);
+    // The spec has no mean of no values; what is promised of it is seen in traces.
+    if (handle.running->state[handle.id].length() == 0)
+        throw NotReachable("the declaration refuses a step of this law at these lengths");
     Outputs outputs;
     accepted(handle, {.verb = Verb::attend},
              [&](AnyEngine& engine) { return engine.attend(handle.id, tokens, outputs); });

@@ -67,6 +67,11 @@ template <>
 inline constexpr std::array<Spelling<MaskedSlots>, 2> everySpelling<MaskedSlots>{
     {{MaskedSlots::readAndMasked, "readAndMasked"}, {MaskedSlots::neverRead, "neverRead"}}};
 template <>
+inline constexpr std::array<Spelling<EmptyRow>, 3> everySpelling<EmptyRow>{
+    {{EmptyRow::refused, "refused"},
+     {EmptyRow::zero, "zero"},
+     {EmptyRow::notANumber, "notANumber"}}};
+template <>
 inline constexpr std::array<Spelling<ExponentForm>, 2> everySpelling<ExponentForm>{
     {{ExponentForm::subtracted, "subtracted"}, {ExponentForm::fused, "fused"}}};
 template <>

@@ -130,6 +130,10 @@ bool State::fitsPool(Step const& step) const {
     return blocks <= declaration_->pool->blocks;
 }
 
+bool State::answersEmptyRow() const {
+    return declaration_->promises && declaration_->promises->emptyRow != EmptyRow::refused;
+}
+
 Permission State::permission(Step const& step) const {
     Permission const owed = inOwnRoom(step);
     // Whatever moves or cuts rows may copy a block that is shared.
@@ -155,7 +159,7 @@ Permission State::inOwnRoom(Step const& step) const {
             return owed(s.length() + step.count <= declaration_->capacity &&
                         (step.count == 0 ||
                          s.next + std::int64_t(step.count) <= std::int64_t(positions())));
-        case Verb::attend: return owed(s.length() > 0);
+        case Verb::attend: return owed(s.length() > 0 || answersEmptyRow());
         case Verb::rollback:
             // A ring may have lost what the newest row left would see; a roomier one has not.
             if (step.length > s.length()) return mustRefuse;

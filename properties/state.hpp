@@ -48,6 +48,7 @@ class State {
     bool isThere(SequenceState const& s, std::size_t length) const;
     bool canMove(Step const& step) const;
     bool fitsPool(Step const& step) const;
+    bool answersEmptyRow() const;
     Permission inOwnRoom(Step const& step) const;
     Permission ofShift(SequenceState const& s, std::int64_t delta) const;
     Declaration const* declaration_;

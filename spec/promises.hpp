@@ -4,7 +4,7 @@
 // that a run repeats bit for bit, that other sequences do not matter, that values decide nothing,
 // and how storage is shared. An engine that says so is held to it; saying nothing is allowed.
 //
-//     Promises = deterministic, batchInvariant, addressing, maskedSlots, thresholds
+//     Promises = deterministic, batchInvariant, addressing, maskedSlots, thresholds, emptyRow
 //     Pool     = blockRows, blocks
 //
 // Not said here: the record that they are part of (numerics.hpp), what repeats (invariance.hpp),
@@ -32,6 +32,15 @@ enum class MaskedSlots : std::uint8_t {
     neverRead       ///< anything, not-a-number included
 };
 
+/// What attention over a sequence without rows gives: its softmax is 0 / 0, and kernels differ.
+/// FlashAttention writes zeros (csrc/flash_attn/src/softmax.h, where the sum is 0); a plain softmax
+/// gives not-a-number.
+enum class EmptyRow : std::uint8_t {
+    refused,  ///< the engine must not answer
+    zero,     ///< every component is 0
+    notANumber
+};
+
 /// What an engine says beside its shape and its arithmetic. Nothing is the conservative default.
 struct Promises {
     BOOST_HANA_DEFINE_STRUCT(
@@ -42,8 +51,9 @@ struct Promises {
                                      // tokens, prefill and attend, forks, other sequences
         (Addressing, addressing),    //
         (MaskedSlots, maskedSlots),  //
-        (std::vector<std::size_t>, thresholds));  // lengths from which on another path answers (a
+        (std::vector<std::size_t>, thresholds),   // lengths from which on another path answers (a
                                                   // kernel for long pasts): tried, with neighbors
+        (EmptyRow, emptyRow));                    // where it is promised, it must be accepted
     friend bool operator==(Promises const&, Promises const&) = default;
 };
 

@@ -29,6 +29,7 @@ struct Misstored {
     bool keepsQueries = false;       ///< queries are not converted
     bool roundsQueries = false;      ///< queries are rounded to f16, declared or not
     bool convertsFirst = false;      ///< queries are converted before they turn
+    bool answersNothing = false;     ///< attention over no rows is what the memory held before
 };
 struct Storing {
     Misstored wrong{};
@@ -79,7 +80,9 @@ class StoringEngine : public properties::AnyEngine {
         if (!allows({.verb = Verb::attend, .sequence = s})) return Answer::refused("empty");
         outputs.clear();
         for (std::size_t l = 0; l < declaration_.layers.size(); ++l)
-            outputs.push_back(answer(s, l, rows_[s].size() - 1, tokens.layers[l].queries));
+            outputs.push_back(rows_[s].empty() ? ofNoRow(declaration_.layers[l])
+                                               : answer(s, l, rows_[s].size() - 1,
+                                                        tokens.layers[l].queries));
         return Answer::accepted();
     }
     Answer observe(SequenceId s, properties::Content& content) override {
@@ -408,6 +411,13 @@ class StoringEngine : public properties::AnyEngine {
         }
     }
 
+    Floats ofNoRow(LayerDeclaration const& d) const {
+        bool const isZero = declaration_.promised().emptyRow == EmptyRow::zero;
+        float const none = how_.wrong.answersNothing ? properties::loudNumber
+                           : isZero                  ? 0
+                                    : std::numeric_limits<float>::quiet_NaN();
+        return Floats(d.queryHeads * d.valueDim, none);
+    }
     /// The outputs of all query heads, asked from row `at`.
     Floats answer(SequenceId s, std::size_t l, std::size_t at, Floats const& queries) {
         auto const& d = declaration_.layers[l];

@@ -338,6 +338,62 @@ TEST(Storing, a_query_that_its_format_does_not_give_convicts_nobody) {
     EXPECT_GT(coverage.outputs, 0u);
 }
 
+Candidate answeringNoRow(EmptyRow row, Storing how = {}) {
+    auto candidate = storing({}, how);
+    candidate.promises = Promises{};
+    candidate.promises->emptyRow = row;
+    return candidate;
+}
+Trace askingNoRow() {
+    return {{Family::oneHot, 1, {}}, {{.verb = Verb::attend}}};
+}
+
+TEST(Storing, attention_over_no_row_is_what_is_promised) {
+    for (auto row : {EmptyRow::refused, EmptyRow::zero, EmptyRow::notANumber}) {
+        Coverage c;
+        auto const v = tried(answeringNoRow(row), 300, c);
+        ASSERT_FALSE(v) << told(*v);
+        auto const engine = answeringNoRow(row);
+        auto const setup = setupsFor(engine).front();
+        for (auto const& law : conformance([&] { return engine.make(setup); }))
+            EXPECT_NE(law.outcome, Outcome::violated) << law.law;
+        Coverage alone;
+        EXPECT_FALSE(judge(*engine.make(setup), askingNoRow(), alone));
+        EXPECT_EQ(alone.outputs > 0, row != EmptyRow::refused);
+        EXPECT_EQ(alone.refusals, row == EmptyRow::refused ? 1u : 0u);
+        if (row == EmptyRow::refused) continue;
+        auto const garbage = answeringNoRow(row, {.wrong = {.answersNothing = true}});
+        auto const seen = tried(garbage, ReadBacks::compared);
+        ASSERT_TRUE(seen);
+        EXPECT_EQ(seen->instrument, Instrument::exact);
+        EXPECT_EQ(seen->want, row == EmptyRow::zero ? "0" : "not a number");
+        EXPECT_NE(seen->where.find("no row"), std::string::npos) << seen->where;
+    }
+}
+
+/// Says one thing of the empty row and does another.
+std::optional<Violation> promisingAndDoing(EmptyRow promised, EmptyRow done) {
+    auto const doing = setupsFor(answeringNoRow(done)).front();
+    struct Engine : StoringEngine {
+        Engine(properties::Setup const& setup, Declaration d)
+            : StoringEngine(setup, {}), said(std::move(d)) {}
+        Declaration const& declaration() const override { return said; }
+        Declaration said;
+    } engine(doing, setupsFor(answeringNoRow(promised)).front().declaration);
+    Coverage coverage;
+    return judge(engine, askingNoRow(), coverage);
+}
+
+TEST(Storing, another_answer_to_no_row_is_a_violation) {
+    using enum EmptyRow;
+    EXPECT_EQ(promisingAndDoing(zero, notANumber)->got, "nan");
+    EXPECT_EQ(promisingAndDoing(notANumber, zero)->got, "0");
+    EXPECT_EQ(promisingAndDoing(refused, zero)->got, "accepted");
+    EXPECT_EQ(promisingAndDoing(zero, refused)->want, "accepted");
+    EXPECT_EQ(promisingAndDoing(refused, zero)->law, "capacity_refuses_unchanged");
+    EXPECT_FALSE(promisingAndDoing(zero, zero));
+}
+
 // A matrix may make zeros of either sign, by the order of a sum.
 TEST(Storing, a_zero_that_was_turned_has_any_sign) {
     for (auto const codec : {StoredAs::bf16, StoredAs::q4_0, StoredAs::q8_0}) {
@@ -628,8 +684,12 @@ StoredFormat parsed(std::string const& text) {
 
 TEST(Storing, what_is_left_out_of_files_is_the_default) {
     auto d = standardSetups("plain", numericsF32Plain).front().declaration;
+    d.promises = Promises{};
+    EXPECT_EQ(oracle::dump(oracle::write(d)).find("emptyRow"), std::string::npos);
+    d.promises->emptyRow = EmptyRow::notANumber;
     d.layers[0].queryFormat = format(StoredAs::f16);
     auto const text = oracle::dump(oracle::write(d));
+    EXPECT_NE(text.find(R"("emptyRow":"notANumber")"), std::string::npos);
     EXPECT_NE(text.find(R"("queryFormat":"f16")"), std::string::npos);
     oracle::Place const place{"a file", 1};
     auto const object = oracle::parseObject("{\"d\":" + text + "}", place);

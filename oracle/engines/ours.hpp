@@ -196,7 +196,8 @@ properties::Candidate ours(std::string name) {
                                  .batchInvariant = true,
                                  .addressing = Addressing::byPosition,
                                  .maskedSlots = MaskedSlots::neverRead,
-                                 .thresholds = {}},
+                                 .thresholds = {},
+                                 .emptyRow = EmptyRow::refused},
             .formats = {},
             .adapt = isPaged<Engine> ? bePaged : std::function<void(Declaration&)>{},
             .queryFormats = {}};
