@@ -11,6 +11,7 @@
 //
 // Not said here: the shortest trace that shows each one (tests/zoo_test.cpp).
 #pragma once
+#include "batch_shares_one_position.hpp"
 #include "capacity_wraps_silently.hpp"
 #include "chunk_counts_rows.hpp"
 #include "chunk_is_read_as_window.hpp"
@@ -18,6 +19,8 @@
 #include "fork_aliases.hpp"
 #include "fork_takes_no_reference.hpp"
 #include "full_block_is_not_copied.hpp"
+#include "inactive_row_moves_on.hpp"
+#include "item_goes_to_its_row.hpp"
 #include "keep_spares_later_sequences.hpp"
 #include "key_written_into_every_layer.hpp"
 #include "kv_head_by_modulo.hpp"
@@ -58,8 +61,9 @@ inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowV
                             PositionOffByOneAfterEviction, RemovalFreesPositions,
                             RemovalSkipsLayers, RollbackCountsRows, ReleaseKeepsPosition,
                             KeepSparesLaterSequences, ReorderIsSkipped,
-                            RepeatedBeamIsNotCopied, KvHeadByModulo, SinkIsLostInDecode,
-                            SinkLogitIsScaled, ForkAliases,
+                            RepeatedBeamIsNotCopied, BatchSharesOnePosition,
+                            ItemGoesToItsRow, InactiveRowMovesOn, KvHeadByModulo,
+                            SinkIsLostInDecode, SinkLogitIsScaled, ForkAliases,
                             TableIsReadAsContiguous, ForkTakesNoReference, FullBlockIsNotCopied,
                             SharedBlockIsFreed, CopiedBlockKeepsItsReference,
                             RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently,

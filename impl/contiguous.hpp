@@ -12,8 +12,8 @@
 //     layer 1    ...                                  layers may differ in every size
 //
 // A model runs layer by layer, because the keys of a layer depend on the output of the one below.
-// `step` is that: it stores and answers a chunk in one layer, for layers 0, 1, ... in turn, and the
-// sequence grows when the last one is done. `append` and `prefill` are steps through all layers.
+// `stepLayer` is that: it stores and answers a chunk in one layer, for layers 0, 1, ... in turn,
+// and the sequence grows when the last one is done. `append`, `prefill` and `step` do all of them.
 // Until then only reads, `release`, `keep` and `reset` are open to it; the other verbs are refused.
 // A chunk is stored token by token, each answered before the next is stored, so that a chunk may be
 // longer than a ring.
@@ -65,11 +65,32 @@ class Contiguous {
         return storeEverywhere(id, {count, Purpose::prefill}, rows, outputs);
     }
 
+    /// Prefills every item of a batch, in any order. An item without tokens leaves its sequence as
+    /// it is. Refused, with all its items: like prefill, and for a sequence that is named twice.
+    Status step(Batch batch) {
+        if (Status const sound = isSound(batch); !sound)
+            return sound;
+        std::int64_t const furthest = furthestOf(batch);
+        for (std::size_t i = 0; i < batch.size(); ++i)
+            if (Status const room = roomFor(startOf(batch, i, furthest), batch[i].count); !room)
+                return room;
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            Sequence& sequence = sequences_[placeOf<Decisions>(batch, i)];
+            if (batch[i].count == 0) {
+                sequence.next = Decisions::positionWhileInactive(sequence.next);
+                continue;
+            }
+            sequence = startOf(batch, i, furthest);
+            storeAndGrow(sequence, batch[i].chunk(), batch[i].rows, batch[i].outputs);
+        }
+        return {};
+    }
+
     /// One layer of a chunk: stores it, and answers its queries if `output` is not empty. Layers
     /// come in order with one count; the sequence grows with the last. Refused like append, and for
     /// an unknown layer or one that is not next.
-    Status step(SequenceId id, LayerIndex layer, std::size_t count, Rows const& rows,
-                std::span<float> output) {
+    Status stepLayer(SequenceId id, LayerIndex layer, std::size_t count, Rows const& rows,
+                     std::span<float> output) {
         if (!known(id))
             return {Refusal::unknownSequence};
         if (indexOf(layer) >= layers_.size())
@@ -402,6 +423,34 @@ class Contiguous {
                                                             : Refusal::outsideRotaryTable};
     }
 
+    /// The sequence of an item, standing where the item begins.
+    Sequence startOf(Batch batch, std::size_t item, std::int64_t furthest) const {
+        Sequence sequence = sequences_[placeOf<Decisions>(batch, item)];
+        sequence.next =
+            Decisions::positionOfItem({.next = sequence.next, .furthest = furthest});
+        return sequence;
+    }
+
+    std::int64_t furthestOf(Batch batch) const {
+        std::int64_t furthest = 0;
+        for (BatchItem const& item : batch)
+            furthest = std::max(furthest, sequenceOf(item.sequence).next);
+        return furthest;
+    }
+
+    /// Whether every item is a prefill of a sequence of its own, room aside.
+    Status isSound(Batch batch) const {
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            if (Status const ready = readyFor(batch[i].sequence); !ready)
+                return ready;
+            if (isNamedBefore(batch, i))
+                return {Refusal::namedTwice};
+            if (!fitsLayers(layers_, batch[i].chunk(), batch[i].rows, batch[i].outputs))
+                return {Refusal::wrongShape};
+        }
+        return {};
+    }
+
     Status storeEverywhere(SequenceId id, Chunk chunk, RowsOfLayers rows,
                            OutputsOfLayers outputs) {
         if (Status const ready = readyFor(id); !ready)
@@ -411,11 +460,16 @@ class Contiguous {
         Sequence& sequence = sequenceOf(id);
         if (Status const room = roomFor(sequence, chunk.count); !room)
             return room;
+        storeAndGrow(sequence, chunk, rows, outputs);
+        return {};
+    }
+
+    void storeAndGrow(Sequence& sequence, Chunk chunk, RowsOfLayers rows,
+                      OutputsOfLayers outputs) {
         for (std::size_t l = 0; l < layers_.size(); ++l)
             storeInLayer(sequence, l, chunk, rows[l],
                          chunk.asked() == 0 ? std::span<float>{} : outputs[l]);
         grow(sequence, chunk);
-        return {};
     }
 
     /// Stores a chunk in one layer, token by token, each answered before the next is stored.

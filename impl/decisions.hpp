@@ -54,6 +54,18 @@ struct Advance {
     Purpose purpose;
 };
 
+/// Which sequence do the tokens of an item go to? `item` counts the items of its batch, `sequence`
+/// is the one that it names.
+struct ItemPlace {
+    std::size_t item, sequence;
+};
+
+/// At which position does the first token of an item stand? `next` is that of its own sequence,
+/// `furthest` the largest of all in the batch.
+struct ItemStart {
+    std::int64_t next, furthest;
+};
+
 /// Does a query see a row? Rows of the future are not asked for: a token is stored and answered
 /// before the next one is stored, so no row in the cache is newer than the query.
 struct Seen {
@@ -151,6 +163,13 @@ struct Standard {
     static constexpr std::int64_t nextPosition(Advance a) {
         return a.next + static_cast<std::int64_t>(a.count);
     }
+
+    static constexpr std::size_t sequenceOfItem(ItemPlace i) { return i.sequence; }
+
+    static constexpr std::int64_t positionOfItem(ItemStart s) { return s.next; }
+
+    /// A row of a batch without tokens leaves its sequence where it is.
+    static constexpr std::int64_t positionWhileInactive(std::int64_t next) { return next; }
 
     /// A window of w keys ends with the query's own: distances 0 .. w - 1.
     static constexpr bool visible(Seen s) {

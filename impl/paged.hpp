@@ -35,7 +35,8 @@ class Paged {
           blockRows_(fitting(pool, shape).blockRows),
           pool_(pool.blocks),
           sequences_(shape.sequences),
-          beams_(shape.sequences) {
+          beams_(shape.sequences),
+          tails_(shape.sequences) {
         std::size_t const mostBlocks = std::min(pool.blocks, capacity_ / blockRows_ + 2);
         for (auto* all : {&sequences_, &beams_})
             for (Sequence& sequence : *all)
@@ -63,6 +64,26 @@ class Paged {
     /// `rows` and of `outputs` ([count][queryHeads][valueDim]) per layer. Refused like append.
     Status prefill(SequenceId id, std::size_t count, RowsOfLayers rows, OutputsOfLayers outputs) {
         return store(id, {count, Purpose::prefill}, rows, outputs);
+    }
+
+    /// Prefills every item of a batch, in any order. An item without tokens leaves its sequence as
+    /// it is. Refused, with all its items: like prefill, and for a sequence that is named twice.
+    Status step(Batch batch) {
+        if (Status const sound = isSound(batch); !sound)
+            return sound;
+        std::int64_t const furthest = furthestOf(batch);
+        if (Status const room = makeRoomForAll(batch, furthest); !room)
+            return room;
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            std::size_t const s = placeOf<Decisions>(batch, i);
+            Sequence& sequence = sequences_[s];
+            sequence.next = batch[i].count == 0
+                                ? Decisions::positionWhileInactive(sequence.next)
+                                : startOf(sequence, furthest);
+            if (batch[i].count > 0)
+                storeRows(SequenceId{s}, batch[i].chunk(), batch[i].rows, batch[i].outputs);
+        }
+        return {};
     }
 
     /// Answers one query per layer, [queryHeads][keyDim], at the position of the newest row, into
@@ -227,6 +248,11 @@ class Paged {
         std::size_t length() const { return end - begin; }
     };
 
+    /// What the table of a sequence was before room was made there.
+    struct Tail {
+        std::size_t blocks = 0, last = 0;
+    };
+
     static PoolShape fitting(PoolShape pool, Shape const& shape) {
         if (char const* why = whyInvalid(pool, shape))
             throw std::invalid_argument(why);
@@ -281,10 +307,10 @@ class Paged {
 
     /// Takes the blocks that so many rows need, and a copy of the last one if it is shared; or
     /// takes nothing, where there are too few.
-    Status makeRoom(Sequence& sequence, std::size_t count) {
+    Status makeRoom(Sequence& sequence, std::int64_t next, std::size_t count) {
         if (!Decisions::fits({sequence.length(), count, capacity_}))
             return {Refusal::full};
-        if (!hasPositions(layers_, sequence.next, count))
+        if (!hasPositions(layers_, next, count))
             return {Refusal::outsideRotaryTable};
         auto& table = sequence.table;
         std::size_t const blocks = blocksFor(sequence.end + count);
@@ -299,14 +325,75 @@ class Paged {
         return {};
     }
 
+    /// Makes room for every item of a batch, one after another, or takes back what it took.
+    Status makeRoomForAll(Batch batch, std::int64_t furthest) {
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            Sequence& sequence = sequences_[placeOf<Decisions>(batch, i)];
+            auto const& table = sequence.table;
+            tails_[i] = {table.size(), table.empty() ? 0 : table.back()};
+            Status const room = makeRoom(sequence, startOf(sequence, furthest), batch[i].count);
+            if (room)
+                continue;
+            while (i > 0) {
+                --i;
+                takeRoomBack(sequences_[placeOf<Decisions>(batch, i)], tails_[i]);
+            }
+            return room;
+        }
+        return {};
+    }
+
+    /// Gives back what was taken since the table had this tail, into which nothing was stored.
+    void takeRoomBack(Sequence& sequence, Tail tail) {
+        auto& table = sequence.table;
+        for (; table.size() > tail.blocks; table.pop_back())
+            pool_.release(table.back());
+        if (table.empty() || table.back() == tail.last)
+            return;
+        pool_.share(tail.last);
+        pool_.release(table.back());
+        table.back() = tail.last;
+    }
+
+    /// Where the first token of an item stands.
+    static std::int64_t startOf(Sequence const& sequence, std::int64_t furthest) {
+        return Decisions::positionOfItem({.next = sequence.next, .furthest = furthest});
+    }
+
+    std::int64_t furthestOf(Batch batch) const {
+        std::int64_t furthest = 0;
+        for (BatchItem const& item : batch)
+            furthest = std::max(furthest, sequenceOf(item.sequence).next);
+        return furthest;
+    }
+
+    /// Whether every item is a prefill of a sequence of its own, room aside.
+    Status isSound(Batch batch) const {
+        for (std::size_t i = 0; i < batch.size(); ++i) {
+            if (!known(batch[i].sequence))
+                return {Refusal::unknownSequence};
+            if (isNamedBefore(batch, i))
+                return {Refusal::namedTwice};
+            if (!fitsLayers(layers_, batch[i].chunk(), batch[i].rows, batch[i].outputs))
+                return {Refusal::wrongShape};
+        }
+        return {};
+    }
+
     Status store(SequenceId id, Chunk chunk, RowsOfLayers rows, OutputsOfLayers outputs) {
         if (!known(id))
             return {Refusal::unknownSequence};
         if (!fitsLayers(layers_, chunk, rows, outputs))
             return {Refusal::wrongShape};
         Sequence& sequence = sequenceOf(id);
-        if (Status const room = makeRoom(sequence, chunk.count); !room)
+        if (Status const room = makeRoom(sequence, sequence.next, chunk.count); !room)
             return room;
+        storeRows(id, chunk, rows, outputs);
+        return {};
+    }
+
+    void storeRows(SequenceId id, Chunk chunk, RowsOfLayers rows, OutputsOfLayers outputs) {
+        Sequence& sequence = sequenceOf(id);
         std::int64_t const next = sequence.next;
         for (std::size_t i = 0; i < chunk.count; ++i) {
             std::int64_t const position = Decisions::positionOf({next, i});
@@ -324,7 +411,6 @@ class Paged {
             }
         }
         sequence.next = Decisions::nextPosition({next, chunk.count, chunk.purpose});
-        return {};
     }
 
     struct Token {
@@ -365,6 +451,7 @@ class Paged {
     BlockPool<Decisions> pool_;
     std::vector<Sequence> sequences_;
     std::vector<Sequence> beams_;  // room for a reorder
+    std::vector<Tail> tails_;      // and for a step
     std::vector<Storage> layers_;
     Workspace work_;
 };

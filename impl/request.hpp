@@ -9,6 +9,7 @@
 #include "decisions.hpp"
 #include "shape.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <span>
 #include <stdexcept>
@@ -61,6 +62,30 @@ struct Chunk {
     /// How many of them ask.
     std::size_t asked() const { return purpose == Purpose::prefill ? count : 0; }
 };
+
+/// What one row of a batch brings: `count` tokens of a sequence, and where their outputs go. One
+/// entry of each per layer, as for a prefill. No token: the row is inactive.
+struct BatchItem {
+    SequenceId sequence;
+    std::size_t count;
+    RowsOfLayers rows;
+    OutputsOfLayers outputs;
+    Chunk chunk() const { return {count, Purpose::prefill}; }
+};
+using Batch = std::span<BatchItem const>;
+
+/// Whether an item before this one names the same sequence.
+inline bool isNamedBefore(Batch batch, std::size_t item) {
+    return std::ranges::any_of(batch.first(item), [&](BatchItem const& other) {
+        return other.sequence == batch[item].sequence;
+    });
+}
+
+/// Whose tokens an item brings.
+template <class Decisions>
+std::size_t placeOf(Batch batch, std::size_t item) {
+    return Decisions::sequenceOfItem({.item = item, .sequence = indexOf(batch[item].sequence)});
+}
 
 /// Elements of one token in one layer.
 inline std::size_t keyElements(LayerShape const& l) { return l.kvHeads * l.keyDim; }

@@ -33,10 +33,12 @@ Answer call(AnyEngine& engine, Verb verb, Tokens const& stored, Tokens const& as
     std::vector<properties::SequenceId> itself(engine.declaration().sequences);
     std::iota(itself.begin(), itself.end(), std::size_t{0});
     Outputs outputs;
+    std::vector<Outputs> each(1);
     properties::Content content;
     switch (verb) {
         case Verb::append: return engine.append(0, stored);
         case Verb::prefill: return engine.prefill(0, asked, outputs);
+        case Verb::step: return engine.step({{0, asked}}, each);
         case Verb::attend: return engine.attend(0, asked, outputs);
         case Verb::observe: return engine.observe(0, content);
         case Verb::rollback: return engine.rollback(0, 0);
@@ -59,12 +61,13 @@ Prober::Prober(properties::MakeEngine make, Given given)
     Tokens const stored = tokens(0, {});
     for (Verb verb : everyVerb) {
         auto asked = queriesOf(0, {});
-        if (verb == Verb::prefill)
+        bool const isChunk = verb == Verb::prefill || verb == Verb::step;
+        if (isChunk)
             for (std::size_t l = 0; l < given_.layers.size(); ++l)
                 asked.layers[l] = {stored.layers[l].keys, stored.layers[l].values,
                                    asked.layers[l].queries};
         auto const fresh = make_();
-        if (verb != Verb::append && verb != Verb::prefill)
+        if (verb != Verb::append && !isChunk)
             store(*fresh, 0, {});
         // The default of AnyEngine refuses with these words.
         if (accept(call(*fresh, verb, stored, asked)) || why_ != "not offered")

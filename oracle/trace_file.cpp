@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace kv::oracle {
 
 namespace {
 
+using properties::BatchItem;
 using properties::Family;
 using properties::largestSize;
 using properties::LayerRows;
@@ -28,8 +30,8 @@ constexpr std::string_view tensorsExtension = ".safetensors";
 constexpr std::size_t digestLetters = 64;
 constexpr auto largestDelta = static_cast<std::int64_t>(largestSize);
 
-// A field of a Step that stands on a line: a size, or, without a member, the signed `delta` or the
-// list `parents`.
+// A field of a Step that stands on a line: a size, or, without a member, the signed `delta` or one
+// of the lists `parents` and `batch`.
 struct Argument {
     std::string_view key;
     std::size_t Step::*size = nullptr;
@@ -42,6 +44,7 @@ constexpr Argument lengthArgument{"length", &Step::length};
 constexpr Argument targetArgument{"target", &Step::target};
 constexpr Argument deltaArgument{"delta"};
 constexpr Argument parentsArgument{"parents"};
+constexpr Argument batchArgument{"batch"};
 
 // What a line carries besides its verb, in the order of the file.
 std::vector<Argument> argumentsOf(Verb verb) {
@@ -53,6 +56,8 @@ std::vector<Argument> argumentsOf(Verb verb) {
             return {sequenceArgument, firstArgument, countArgument};
         case Verb::prefill:
             return {sequenceArgument, countArgument, targetArgument};
+        case Verb::step:
+            return {batchArgument, targetArgument};
         case Verb::attend:
             return {sequenceArgument, targetArgument};
         case Verb::observe:
@@ -72,8 +77,6 @@ std::vector<Argument> argumentsOf(Verb verb) {
     }
     return {};
 }
-
-bool storesTokens(Verb verb) { return verb == Verb::append || verb == Verb::prefill; }
 
 // The text line by line. The last line must end, too: otherwise the file was cut.
 class Lines {
@@ -123,6 +126,29 @@ std::vector<std::size_t> readParents(Node const& node, Declaration const& declar
     for (std::size_t s = 0; s < declaration.sequences; ++s)
         parents.push_back(readSequence(node.at(s), declaration));
     return parents;
+}
+
+// Each sequence at most once, so that there are no more items than sequences.
+std::vector<BatchItem> readBatch(Node const& node, Declaration const& declaration) {
+    std::size_t const items = node.length();
+    if (items == 0 || items > declaration.sequences)
+        node.refuse(fmt::format("has {} items and declaration.sequences is {}; expected one for "
+                                "each sequence at most, and at least one",
+                                items, declaration.sequences));
+    std::vector<BatchItem> batch;
+    std::set<std::size_t> known;
+    for (std::size_t i = 0; i < items; ++i) {
+        Node const item = node.at(i);
+        item.allowOnly({sequenceArgument.key, countArgument.key});
+        Node const named = item.at(sequenceArgument.key);
+        std::size_t const sequence = readSequence(named, declaration);
+        if (!known.insert(sequence).second)
+            named.refuse(fmt::format("is {}, which an item before it names; expected each "
+                                     "sequence once",
+                                     sequence));
+        batch.push_back({sequence, readSize(item.at(countArgument.key))});
+    }
+    return batch;
 }
 
 // The verb of a line, which the declaration must offer.
@@ -214,6 +240,28 @@ Values readValues(Node const& node, Declaration const& declaration) {
     return values;
 }
 
+// What says how many tokens a line stores, and how that is called.
+struct StoredCount {
+    Node node;
+    std::string_view is;
+};
+StoredCount storedCount(Node const& line, Step const& step) {
+    if (step.verb == Verb::step)
+        return {line.at(batchArgument.key), "stores"};
+    return {line.at(countArgument.key), "is"};
+}
+
+void checkStored(Node const& line, Step const& step, std::size_t mostTokens) {
+    // A count has 33 bits and a file has fewer items than 2^28, so that no sum overflows.
+    std::size_t const stored = tokensStored(step);
+    if (stored <= mostTokens)
+        return;
+    auto const [node, is] = storedCount(line, step);
+    node.refuse(fmt::format("{} {}; expected at most {}, so that one line hands "
+                            "over at most {} elements",
+                            is, stored, mostTokens, largestStep));
+}
+
 // `mostTokens` is how many tokens one line may hand over.
 Step readStep(Node const& line, Declaration const& declaration, std::size_t mostTokens) {
     Step step;
@@ -227,6 +275,8 @@ Step readStep(Node const& line, Declaration const& declaration, std::size_t most
         Node const node = line.at(key);
         if (key == parentsArgument.key)
             step.parents = readParents(node, declaration);
+        else if (key == batchArgument.key)
+            step.batch = readBatch(node, declaration);
         else if (size == nullptr)
             step.delta = readSigned(node, -largestDelta, largestDelta);
         else if (size == &Step::sequence || size == &Step::to)
@@ -234,11 +284,7 @@ Step readStep(Node const& line, Declaration const& declaration, std::size_t most
         else
             step.*size = readSize(node);
     }
-    if (storesTokens(step.verb) && step.count > mostTokens)
-        line.at("count").refuse(
-            fmt::format("is {}; expected at most {}, so that one line hands "
-                        "over at most {} elements",
-                        step.count, mostTokens, largestStep));
+    checkStored(line, step, mostTokens);
     return step;
 }
 
@@ -250,17 +296,17 @@ class Supply {
     void take(Node const& line, Step const& step) {
         if (values_.family != Family::inlined)
             return;
-        if (storesTokens(step.verb)) {
-            stored_ += step.count;
-            if (stored_ > values_.tokens.count)
-                line.at("count").refuse(
-                    fmt::format("is {}, which makes {} tokens so far, and "
-                                "values.tokens has {}; expected no more than "
-                                "those",
-                                step.count, stored_, values_.tokens.count));
+        stored_ += tokensStored(step);
+        if (tokensStored(step) > 0 && stored_ > values_.tokens.count) {
+            auto const [node, is] = storedCount(line, step);
+            node.refuse(fmt::format("{} {}, which makes {} tokens so far, and "
+                                    "values.tokens has {}; expected no more than "
+                                    "those",
+                                    is, tokensStored(step), stored_, values_.tokens.count));
         }
-        if ((step.verb == Verb::attend || step.verb == Verb::prefill) &&
-            step.target >= values_.tokens.count)
+        bool const asks = step.verb == Verb::attend || step.verb == Verb::prefill ||
+                          step.verb == Verb::step;
+        if (asks && step.target >= values_.tokens.count)
             line.at("target").refuse(
                 fmt::format("is {} and values.tokens has {}; expected one of "
                             "those, counted from 0",
@@ -369,7 +415,7 @@ std::vector<LayerTensors> readLayers(Node const& node, Declaration const& declar
 RecordingFile::Update readUpdate(Node const& line, Declaration const& declaration) {
     RecordingFile::Update update;
     update.verb = readVerb(line, declaration);
-    if (!storesTokens(update.verb))
+    if (update.verb != Verb::append && update.verb != Verb::prefill)
         line.at("verb").refuseValue("append or prefill, the verbs of a recording");
     line.allowOnly({"verb", "sequence", "count", "layers"});
     update.sequence = readSequence(line.at("sequence"), declaration);
@@ -494,6 +540,16 @@ OrderedJson writeValues(Values const& values, Declaration const& declaration) {
     return out;
 }
 
+OrderedJson writeBatch(std::vector<BatchItem> const& batch) {
+    OrderedJson items = OrderedJson::array();
+    for (auto const& [sequence, count] : batch) {
+        OrderedJson& item = items.emplace_back(OrderedJson::object());
+        item[std::string(sequenceArgument.key)] = sequence;
+        item[std::string(countArgument.key)] = count;
+    }
+    return items;
+}
+
 OrderedJson writeStep(Step const& step) {
     OrderedJson out;
     out["verb"] = write(step.verb);
@@ -501,6 +557,8 @@ OrderedJson writeStep(Step const& step) {
         OrderedJson& value = out[std::string(key)];
         if (key == parentsArgument.key)
             value = step.parents;
+        else if (key == batchArgument.key)
+            value = writeBatch(step.batch);
         else if (size == nullptr)
             value = step.delta;
         else

@@ -36,6 +36,12 @@ struct Tokens {
     friend bool operator==(Tokens const&, Tokens const&) = default;
 };
 
+/// What one row of a batch brings: the next tokens of a sequence. None: the row is inactive.
+struct BatchTokens {
+    SequenceId sequence = 0;
+    Tokens tokens;
+};
+
 /// Attention outputs per layer, [count][queryHeads][valueDim].
 using Outputs = std::vector<std::vector<float>>;
 
@@ -97,6 +103,12 @@ class AnyEngine {
     virtual Answer append(SequenceId, Tokens const&) { return notOffered(); }
     /// Stores the tokens and answers each query as if its own token were the newest.
     virtual Answer prefill(SequenceId, Tokens const&, Outputs&) { return notOffered(); }
+    /// Prefills every item of a batch, all of them or none; no two name the same sequence. There is
+    /// room in `outputs` for one of each item; that of an inactive one stays empty.
+    virtual Answer step([[maybe_unused]] std::vector<BatchTokens> const& items,
+                        [[maybe_unused]] std::vector<Outputs>& outputs) {
+        return notOffered();
+    }
     /// Answers one query per layer (tokens.count = 1, queries only) at the newest row's position.
     virtual Answer attend(SequenceId, Tokens const&, Outputs&) { return notOffered(); }
     /// Reads the sequence back without changing it.

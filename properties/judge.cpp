@@ -18,6 +18,7 @@
 #include "rollback.hpp"
 #include "share.hpp"
 #include "spelling.hpp"
+#include "step.hpp"
 #include "storing.hpp"
 #include "subject.hpp"
 #include "window.hpp"
@@ -218,9 +219,9 @@ class Run {
             readBacks_.back().kept = content;
             compareContent(step.sequence, content);
         }
-        if (step.verb == Verb::attend) compareOutputs(step.sequence, tokens, outputs, 1);
-        if (step.verb == Verb::prefill)
-            compareOutputs(step.sequence, tokens, outputs, step.count);
+        if (step.verb == Verb::attend || step.verb == Verb::prefill)
+            compareOutputs(step.sequence, tokens, outputs, tokensAsked(step));
+        if (step.verb == Verb::step) compareBatch(step, tokens, outputs);
     }
 
     /// The spec takes the same step.
@@ -230,6 +231,11 @@ class Run {
             case Verb::prefill:
                 for (std::size_t i = 0; i < s.count; ++i)
                     model_.append(s.sequence, tokenAt(tokens, i));
+                break;
+            case Verb::step:
+                for (std::size_t first = 0; auto const& [sequence, count] : s.batch)
+                    for (std::size_t i = 0; i < count; ++i)
+                        model_.append(sequence, tokenAt(tokens, first++));
                 break;
             case Verb::rollback:
                 model_[s.sequence] = rollback(model_[s.sequence], s.length);
@@ -399,6 +405,19 @@ class Run {
         return number(x) + (from ? " (" + *from + ")" : "");
     }
 
+    /// Each item of a batch against its own sequence; one without tokens has nothing to compare.
+    void compareBatch(Step const& step, Tokens const& tokens, Outputs const& outputs) {
+        if (outputs.size() != declaration_.layers.size())
+            return differ(sequencesOf(step) + ", outputs", "not as many as tokens, item by item",
+                          "one of each token");
+        std::size_t first = 0;
+        for (auto const& [sequence, count] : step.batch) {
+            if (violation_) return;
+            compareOutputs(sequence, tokensAt(tokens, {first, count}),
+                           outputsAt(outputs, tokens.count, {first, count}), count);
+            first += count;
+        }
+    }
     void compareOutputs(SequenceId s, Tokens const& tokens, Outputs const& outputs,
                         std::size_t count) {
         std::size_t const n = model_[s].length();
@@ -489,7 +508,7 @@ class Run {
                                .sentence = *sentenceOf(law),
                                .instrument = instrument,
                                .step = step_,
-                               .where = fmt::format("sequence {}", step.sequence),
+                               .where = sequencesOf(step),
                                .got = got,
                                .want = want,
                                .trace = trace_};
@@ -554,6 +573,7 @@ InputsOfStem inputsOf(std::string_view stem) {
         {"window", windowInputs},       {"evict", evictInputs},
         {"remove", removeInputs},       {"release", releaseInputs},
         {"reorder", reorderInputs},     {"share", shareInputs},
+        {"step", stepInputs},
         {"attention", attentionInputs}, {"prefill", prefillInputs},
         {"decode", decodeInputs},       {"layers", layersInputs},
         {"invariance", invarianceInputs}, {"subject", subjectInputs}};
@@ -759,38 +779,51 @@ std::optional<LawResult> firstBroken(std::vector<MakeEngine> const& engines) {
     return broken;
 }
 
+std::string sequencesOf(Step const& step) {
+    if (step.verb != Verb::step) return fmt::format("sequence {}", step.sequence);
+    std::vector<SequenceId> named;
+    for (BatchItem const& item : step.batch) named.push_back(item.sequence);
+    return fmt::format("sequences {}", fmt::join(named, " "));
+}
+
+namespace {
+
+/// "s0 1, s2 0": a batch.
+std::string briefly(std::vector<BatchItem> const& batch) {
+    std::vector<std::string> items;
+    for (auto const& [sequence, count] : batch)
+        items.push_back(fmt::format("s{} {}", sequence, count));
+    return fmt::format("{}", fmt::join(items, ", "));
+}
+
+std::string argumentsOf(Step const& s) {
+    switch (s.verb) {
+        case Verb::append:
+        case Verb::evict: return fmt::format("s{}, {}", s.sequence, s.count);
+        case Verb::prefill: return fmt::format("s{}, {}, asks {}", s.sequence, s.count, s.target);
+        case Verb::step: return fmt::format("{}, asks {}", briefly(s.batch), s.target);
+        case Verb::attend: return fmt::format("s{}, asks {}", s.sequence, s.target);
+        case Verb::observe:
+        case Verb::release:
+        case Verb::keep: return fmt::format("s{}", s.sequence);
+        case Verb::rollback: return fmt::format("s{}, to {}", s.sequence, s.length);
+        case Verb::fork: return fmt::format("s{} -> s{}", s.sequence, s.to);
+        case Verb::remove: return fmt::format("s{}, {} from {}", s.sequence, s.count, s.first);
+        case Verb::shift: return fmt::format("s{}, {:+}", s.sequence, s.delta);
+        case Verb::reorder: return fmt::format("{}", fmt::join(s.parents, " "));
+        case Verb::reset: break;
+    }
+    return {};
+}
+
+}  // namespace
+
 std::string brief(Trace const& trace) {
     std::string line;
     for (Step const& s : trace.steps) {
         if (!line.empty()) line += ' ';
-        auto const verb = nameOf(s.verb);
-        switch (s.verb) {
-            case Verb::append: line += fmt::format("{}(s{}, {})", verb, s.sequence, s.count); break;
-            case Verb::prefill:
-                line += fmt::format("{}(s{}, {}, asks {})", verb, s.sequence, s.count, s.target);
-                break;
-            case Verb::attend:
-                line += fmt::format("{}(s{}, asks {})", verb, s.sequence, s.target);
-                break;
-            case Verb::observe:
-            case Verb::release:
-            case Verb::keep: line += fmt::format("{}(s{})", verb, s.sequence); break;
-            case Verb::rollback:
-                line += fmt::format("{}(s{}, to {})", verb, s.sequence, s.length);
-                break;
-            case Verb::fork: line += fmt::format("{}(s{} -> s{})", verb, s.sequence, s.to); break;
-            case Verb::evict: line += fmt::format("{}(s{}, {})", verb, s.sequence, s.count); break;
-            case Verb::remove:
-                line += fmt::format("{}(s{}, {} from {})", verb, s.sequence, s.count, s.first);
-                break;
-            case Verb::shift:
-                line += fmt::format("{}(s{}, {:+})", verb, s.sequence, s.delta);
-                break;
-            case Verb::reorder:
-                line += fmt::format("{}({})", verb, fmt::join(s.parents, " "));
-                break;
-            case Verb::reset: line += verb; break;
-        }
+        line += nameOf(s.verb);
+        if (s.verb != Verb::reset) line += "(" + argumentsOf(s) + ")";
     }
     return line;
 }

@@ -107,6 +107,8 @@ std::vector<LawResult> conformance(MakeEngine const& make, std::string const& la
 /// The first law of the registry that one of these engines violates; later ones are not tried.
 std::optional<LawResult> firstBroken(std::vector<MakeEngine> const& engines);
 
+/// "sequence 1", or "sequences 2 0": whom a step is about.
+std::string sequencesOf(Step const& step);
 /// "rollback(s0, 1) append(s0, 2)": a trace in one line.
 std::string brief(Trace const& trace);
 /// The sentence of a law, or nothing if there is none of that name.

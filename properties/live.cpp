@@ -30,7 +30,7 @@ LiveSubject::Handle LiveSubject::empty() const {
             0};
 }
 
-Tokens LiveSubject::tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& rows) const {
+Tokens LiveSubject::tokensOf(std::size_t serial, Seq<FloatToken, Dyn> const& rows) const {
     ValueSource const filler(*declaration_, filler_);
     Tokens tokens{.count = rows.size(), .layers = {}};
     tokens.layers.resize(declaration_->layers.size());
@@ -41,7 +41,7 @@ Tokens LiveSubject::tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& r
             if (l == layer_)
                 from = {flat(rows[i].key), flat(rows[i].value), flat(rows[i].query)};
             else
-                from = filler.rows(l, {handle.running->state.stored() + i, 0, 0});
+                from = filler.rows(l, {serial + i, 0, 0});
             put(to.keys, from.keys);
             put(to.values, from.values);
             put(to.queries, from.queries);
@@ -107,6 +107,29 @@ Prefilled<LiveSubject::Handle, Seq<Heads<Observed, Dyn, Dyn>, Dyn>> LiveSubject:
     auto seen = tabulate(tokens.size(),
                          [&](std::size_t i) { return outputOf(outputs, i, tokens.size()); });
     return {std::move(handle), seen};
+}
+
+std::vector<LiveSubject::Stored> LiveSubject::stepped(std::vector<Chunk> chunks) const {
+    Step step{.verb = Verb::step};
+    std::vector<BatchTokens> items;
+    auto& any = chunks.front().cache;
+    std::size_t serial = any.running->state.stored();
+    for (auto const& [handle, tokens] : chunks) {
+        step.batch.push_back({handle.id, tokens.size()});
+        items.push_back({handle.id, tokensOf(serial, tokens)});
+        serial += tokens.size();
+    }
+    std::vector<Outputs> outputs(items.size());
+    accepted(any, step, [&](AnyEngine& engine) { return engine.step(items, outputs); });
+    outputs.resize(items.size());
+    std::vector<Stored> all;
+    for (std::size_t c = 0; c < chunks.size(); ++c) {
+        std::size_t const count = chunks[c].tokens.size();
+        all.push_back({std::move(chunks[c].cache), tabulate(count, [&](std::size_t i) {
+                           return outputOf(outputs[c], i, count);
+                       })});
+    }
+    return all;
 }
 
 Heads<Observed, Dyn, Dyn> LiveSubject::attend(Handle& handle,

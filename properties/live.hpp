@@ -190,6 +190,19 @@ class LiveSubject {
     bool takesMisshapen(Handle& handle) const;
     Prefilled<Handle, Seq<Heads<Observed, Dyn, Dyn>, Dyn>> prefill(
         Handle handle, Seq<FloatToken, Dyn> const& tokens) const;
+    /// The handles of all items live on one engine.
+    template <class... Items>
+    auto step(hana::tuple<Items...> items) const {
+        std::vector<Chunk> chunks;
+        hana::for_each(items, [&](auto& item) {
+            auto const token = [&](std::size_t i) -> FloatToken { return item.tokens[i]; };
+            chunks.push_back({std::move(item.cache), tabulate(Dyn{item.tokens.size()}, token)});
+        });
+        auto all = stepped(std::move(chunks));
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            return hana::make_tuple(std::move(all[I])...);
+        }(std::index_sequence_for<Items...>{});
+    }
     Heads<Observed, Dyn, Dyn> attend(Handle& handle, Heads<float, Dyn, Dyn> const& query) const;
     Cache<Heads<Observed, Dyn, Dyn>, Heads<Observed, Dyn, Dyn>, Dyn> observe(Handle& handle) const;
     Handle rollback(Handle handle, std::size_t length) const;
@@ -205,8 +218,15 @@ class LiveSubject {
     Handle shift(Handle handle, Position by) const;
 
    private:
+    using Chunk = Item<Handle, Seq<FloatToken, Dyn>>;
+    using Stored = Prefilled<Handle, Seq<Heads<Observed, Dyn, Dyn>, Dyn>>;
     Handle removed(Handle handle, RowRange rows) const;
-    Tokens tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& rows) const;
+    std::vector<Stored> stepped(std::vector<Chunk> chunks) const;
+    /// `serial` is that of the first of them.
+    Tokens tokensOf(std::size_t serial, Seq<FloatToken, Dyn> const& rows) const;
+    Tokens tokensOf(Handle const& handle, Seq<FloatToken, Dyn> const& rows) const {
+        return tokensOf(handle.running->state.stored(), rows);
+    }
     template <class Call>
     void accepted(Handle& handle, Step step, Call call) const;
     Heads<Observed, Dyn, Dyn> outputOf(Outputs const& outputs, std::size_t row,

@@ -31,18 +31,27 @@ struct Call {
     std::size_t index;  ///< of the step
     Step step;
     Tokens tokens;
-    Outputs outputs;  ///< of attend and prefill
+    Outputs outputs;  ///< of attend, prefill and step
     Content content;  ///< of observe
 };
 
-/// The tokens that a step stores or asks with, in this state; none where it takes none.
+/// The tokens that a step stores or asks with, in this state; none where it takes none. Those of a
+/// batch stand one behind another, in the order of its items.
 Tokens tokensFor(Step const& step, Declaration const& declaration, State const& state,
                  ValueSource const& source);
 
-/// Token i of several.
-Tokens tokenAt(Tokens const& all, std::size_t i);
+/// Which of several tokens.
+struct TokenRange {
+    std::size_t first = 0;
+    std::size_t count = 1;
+};
+Tokens tokensAt(Tokens const& all, TokenRange range);
+inline Tokens tokenAt(Tokens const& all, std::size_t i) { return tokensAt(all, {i, 1}); }
+/// The outputs of some of `count` tokens.
+Outputs outputsAt(Outputs const& all, std::size_t count, TokenRange range);
 
-/// Calls the verb of a step.
+/// Calls the verb of a step. The outputs of a batch come one behind another, in the order of its
+/// items, and none at all come where an item has not as many as it has tokens.
 Answer play(AnyEngine& engine, Step const& step, Tokens const& tokens, Outputs& outputs,
             Content& content);
 

@@ -21,8 +21,9 @@ struct Spelling {
 template <class Enum>
 inline constexpr std::array<Spelling<Enum>, 0> everySpelling{};
 template <>
-inline constexpr std::array<Spelling<Verb>, 13> everySpelling<Verb>{{{Verb::append, "append"},
+inline constexpr std::array<Spelling<Verb>, 14> everySpelling<Verb>{{{Verb::append, "append"},
                                                                      {Verb::prefill, "prefill"},
+                                                                     {Verb::step, "step"},
                                                                      {Verb::attend, "attend"},
                                                                      {Verb::observe, "observe"},
                                                                      {Verb::rollback, "rollback"},

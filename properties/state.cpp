@@ -74,6 +74,22 @@ std::size_t State::positions() const {
     return least;
 }
 
+/// Whether a sequence alone has room and positions for so many tokens.
+bool State::hasRoom(SequenceState const& s, std::size_t count) const {
+    return s.length() + count <= declaration_->capacity &&
+           (count == 0 || s.next + std::int64_t(count) <= std::int64_t(positions()));
+}
+
+/// Each item names one of the sequences, which no other does, and has room there.
+bool State::isBatch(std::vector<BatchItem> const& items) const {
+    std::vector<bool> named(sequences_.size());
+    return std::ranges::all_of(items, [&](BatchItem const& item) {
+        if (item.sequence >= sequences_.size() || named[item.sequence]) return false;
+        named[item.sequence] = true;
+        return hasRoom(sequences_[item.sequence], item.count);
+    });
+}
+
 /// Whether the newest of `length` rows still sees all that it must: pinned, or in the ring. A
 /// window measures positions, so behind a gap it shows fewer rows than it has keys.
 bool State::isThere(SequenceState const& s, std::size_t length) const {
@@ -119,6 +135,8 @@ bool State::fitsPool(Step const& step) const {
         SequenceState const& s = sequences_[q];
         std::size_t rows = s.peak;
         if (stores && q == step.sequence) rows = std::max(rows, s.end + step.count);
+        for (BatchItem const& item : step.batch)
+            if (q == item.sequence) rows = std::max(rows, s.end + item.count);
         if (step.verb == Verb::fork && q == step.to)
             rows = std::max(rows, sequences_[step.sequence].peak);
         if (step.verb == Verb::reorder) {
@@ -151,14 +169,12 @@ Permission State::inOwnRoom(Step const& step) const {
     if (!offers(step.verb)) return mayRefuse;
     if (step.verb == Verb::reset) return mustAccept;
     if (step.verb == Verb::reorder) return owed(isMap(step.parents, sequences_.size()));
+    if (step.verb == Verb::step) return owed(isBatch(step.batch));
     if (step.sequence >= sequences_.size()) return mustRefuse;
     SequenceState const& s = sequences_[step.sequence];
     switch (step.verb) {
         case Verb::append:
-        case Verb::prefill:
-            return owed(s.length() + step.count <= declaration_->capacity &&
-                        (step.count == 0 ||
-                         s.next + std::int64_t(step.count) <= std::int64_t(positions())));
+        case Verb::prefill: return owed(hasRoom(s, step.count));
         case Verb::attend: return owed(s.length() > 0 || answersEmptyRow());
         case Verb::rollback:
             // A ring may have lost what the newest row left would see; a roomier one has not.
@@ -174,6 +190,7 @@ Permission State::inOwnRoom(Step const& step) const {
             if (step.first > s.length() || step.count > s.length() - step.first) return mustRefuse;
             return canMove(step) ? mustAccept : mayRefuse;
         case Verb::shift: return ofShift(s, step.delta);
+        case Verb::step:
         case Verb::observe:
         case Verb::release:
         case Verb::keep:
@@ -184,6 +201,7 @@ Permission State::inOwnRoom(Step const& step) const {
 }
 
 void State::apply(Step const& step) {
+    stored_ += tokensStored(step);
     if (step.verb == Verb::reset) {
         for (auto& s : sequences_) s = emptied(s);
         return;
@@ -194,13 +212,15 @@ void State::apply(Step const& step) {
             become(sequences_[s], old.at(step.parents.at(s)));
         return;
     }
+    if (step.verb == Verb::step) {
+        for (auto const& [sequence, count] : step.batch)
+            grow(sequences_.at(sequence), count, declaration_->layers);
+        return;
+    }
     SequenceState& s = sequences_.at(step.sequence);
     switch (step.verb) {
         case Verb::append:
-        case Verb::prefill:
-            grow(s, step.count, declaration_->layers);
-            stored_ += step.count;
-            break;
+        case Verb::prefill: grow(s, step.count, declaration_->layers); break;
         case Verb::rollback: cut(s, step.length); break;
         case Verb::fork: become(sequences_.at(step.to), s); break;
         case Verb::evict:

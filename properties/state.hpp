@@ -46,6 +46,8 @@ class State {
    private:
     std::size_t positions() const;
     bool isThere(SequenceState const& s, std::size_t length) const;
+    bool hasRoom(SequenceState const& s, std::size_t count) const;
+    bool isBatch(std::vector<BatchItem> const& items) const;
     bool canMove(Step const& step) const;
     bool fitsPool(Step const& step) const;
     bool answersEmptyRow() const;

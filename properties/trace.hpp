@@ -36,6 +36,13 @@ struct Values {
     friend bool operator==(Values const&, Values const&) = default;
 };
 
+/// How many tokens one sequence stores in a step of many; 0: it is inactive.
+struct BatchItem {
+    SequenceId sequence = 0;
+    std::size_t count = 0;
+    friend bool operator==(BatchItem const&, BatchItem const&) = default;
+};
+
 /// One verb with its arguments; the ones a verb does not take stay 0.
 struct Step {
     Verb verb = Verb::append;
@@ -46,9 +53,23 @@ struct Step {
     std::size_t length = 0;   ///< rollback: rows that stay
     std::int64_t delta = 0;   ///< shift: added to every position
     std::vector<SequenceId> parents{};  ///< reorder: which old sequence each one becomes
-    std::size_t target = 0;   ///< attend, prefill: serial of the token a query asks for
+    std::vector<BatchItem> batch{};     ///< step: who stores how much, each sequence once
+    std::size_t target = 0;   ///< attend, prefill, step: serial of the token a query asks for
     friend bool operator==(Step const&, Step const&) = default;
 };
+
+/// How many tokens a step stores, those of a batch in the order of its items.
+inline std::size_t tokensStored(Step const& step) {
+    std::size_t stored = 0;
+    for (BatchItem const& item : step.batch) stored += item.count;
+    bool const isChunk = step.verb == Verb::append || step.verb == Verb::prefill;
+    return isChunk ? step.count : step.verb == Verb::step ? stored : 0;
+}
+/// How many of its tokens are answered.
+inline std::size_t tokensAsked(Step const& step) {
+    if (step.verb == Verb::attend) return 1;
+    return step.verb == Verb::append ? 0 : tokensStored(step);
+}
 
 struct Trace {
     Values values;

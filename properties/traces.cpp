@@ -221,6 +221,20 @@ void drawStored(Step& step, Declaration const& d, State const& state, Draw& draw
     step.target = step.verb == Verb::prefill ? draw.below(soFar) : 0;
 }
 
+/// Two or three sequences where there are so many, in any order; now and then one that is inactive.
+void drawBatch(Step& step, Declaration const& d, State const& state, Draw& draw) {
+    std::vector<SequenceId> others(d.sequences);
+    std::iota(others.begin(), others.end(), SequenceId{});
+    std::size_t const items = std::min<std::size_t>(d.sequences, 2 + draw.below(2));
+    step.sequence = 0;
+    while (step.batch.size() < items) {
+        Step one{.verb = Verb::prefill, .sequence = draw.take(others)};
+        drawStored(one, d, state, draw);
+        step.batch.push_back({one.sequence, draw.oneIn(4) ? 0 : one.count});
+    }
+    step.target = draw.below(std::max<std::size_t>(1, state.stored() + tokensStored(step)));
+}
+
 void drawFork(Step& step, Declaration const& d, State const& state) {
     for (SequenceId q = 0; q < d.sequences; ++q)
         if (q != step.sequence && (step.to == step.sequence || state[q].length() == 0)) step.to = q;
@@ -296,6 +310,7 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
     // Looking is one verb among others: a state that is repaired by looking must be left alone.
     static std::vector<Verb> const weighted{
         Verb::append,   Verb::append,   Verb::append,  Verb::prefill, Verb::prefill,
+        Verb::step,     Verb::step,
         Verb::attend,   Verb::attend,   Verb::attend,  Verb::observe, Verb::observe,
         Verb::rollback, Verb::rollback, Verb::fork,    Verb::fork,    Verb::evict,
         Verb::evict,    Verb::remove,   Verb::remove,  Verb::remove,  Verb::shift,
@@ -309,6 +324,7 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
     switch (step.verb) {
         case Verb::append:
         case Verb::prefill: drawStored(step, d, state, draw); break;
+        case Verb::step: drawBatch(step, d, state, draw); break;
         case Verb::attend: step.target = stored == 0 ? 0 : stored - 1 - draw.below(recent); break;
         case Verb::rollback: step.length = drawKept(s, draw); break;
         case Verb::fork: drawFork(step, d, state); break;
@@ -445,6 +461,28 @@ void joinAppends(Case const& c, std::vector<Case>& all) {
     }
 }
 
+/// The same step of less: without an item, with fewer tokens in it, with its items in the order of
+/// their sequences; a single item is a prefill.
+std::vector<Step> smallerBatches(Step const& step) {
+    std::vector<Step> all;
+    auto const add = [&](auto change) { change(all.emplace_back(step).batch); };
+    for (std::size_t i = 0; i < step.batch.size(); ++i) {
+        std::size_t const count = step.batch[i].count;
+        if (step.batch.size() > 1)
+            add([&](auto& batch) { batch.erase(batch.begin() + std::ptrdiff_t(i)); });
+        for (std::size_t less : {std::size_t{0}, count / 2, count - 1})
+            if (less < count) add([&](auto& batch) { batch[i].count = less; });
+    }
+    if (!std::ranges::is_sorted(step.batch, {}, &BatchItem::sequence))
+        add([](auto& batch) { std::ranges::sort(batch, {}, &BatchItem::sequence); });
+    if (step.batch.size() == 1)
+        all.push_back({.verb = Verb::prefill,
+                       .sequence = step.batch[0].sequence,
+                       .count = step.batch[0].count,
+                       .target = step.target});
+    return all;
+}
+
 /// The same trace with one number of one step lowered.
 void lowerNumbers(Case const& c, std::vector<Case>& all) {
     auto const lowered = [&](std::size_t step, auto field, auto value) {
@@ -470,6 +508,10 @@ void lowerNumbers(Case const& c, std::vector<Case>& all) {
             if (parents[q] == q) continue;
             parents[q] = q;
             lowered(i, &Step::parents, parents);
+        }
+        for (Step& batch : smallerBatches(step)) {
+            all.push_back(c);
+            all.back().trace.steps[i] = std::move(batch);
         }
         if (step.verb != Verb::prefill) continue;
         Case less = c;

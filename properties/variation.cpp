@@ -46,9 +46,8 @@ class Rerun {
             Answer const answer = play(*engine_, line.step, line.tokens, outputs, content);
             if (!answer && permission == Permission::mayRefuse) return {};
             if (!answer) differ(line, "a verb", "refused: " + answer.why(), "accepted");
-            bool const answers =
-                line.step.verb == Verb::attend || line.step.verb == Verb::prefill;
-            if (answer && line.isCompared && answers) compareOutputs(line, outputs);
+            if (answer && line.isCompared && tokensAsked(line.step) > 0)
+                compareOutputs(line, outputs);
             if (answer && line.isCompared && line.step.verb == Verb::observe)
                 compareContent(line, content);
             if (violation_) return std::move(violation_);
@@ -62,7 +61,7 @@ class Rerun {
 
     void compareOutputs(Line const& line, Outputs const& again) {
         auto const& first = line.first->outputs;
-        std::size_t const rows = line.step.verb == Verb::prefill ? line.step.count : 1;
+        std::size_t const rows = tokensAsked(line.step);
         for (std::size_t l = 0; l < first.size(); ++l) {
             auto const& d = declaration().layers[l];
             std::size_t const row = d.queryHeads * d.valueDim;
@@ -143,7 +142,7 @@ class Rerun {
                                .sentence = *sentenceOf(promise_.law),
                                .instrument = Instrument::metamorphic,
                                .step = line.first ? line.first->index : 0,
-                               .where = fmt::format("sequence {}, {}, {}", line.step.sequence,
+                               .where = fmt::format("{}, {}, {}", sequencesOf(line.step),
                                                     promise_.how, where),
                                .got = got,
                                .want = want,
@@ -190,43 +189,71 @@ std::vector<Line> repeated(std::vector<Call> const& calls, Declaration const& de
     return lines;
 }
 
+/// A call as it is made of each sequence alone: a batch as its prefills, one after another, or as
+/// batches of one, where an engine has no other prefill.
+std::vector<Line> apart(Call const& call, State const& state) {
+    if (call.step.verb != Verb::step) return {{call.step, call.tokens, &call, true}};
+    Verb const verb = state.offers(Verb::prefill) ? Verb::prefill : Verb::step;
+    std::vector<Line> lines;
+    std::size_t first = 0;
+    for (auto const& [sequence, count] : call.step.batch) {
+        Line line{call.step, tokensAt(call.tokens, {first, count}), &call, true, first};
+        line.step.verb = verb;
+        line.step.sequence = sequence;
+        line.step.count = verb == Verb::step ? 0 : count;
+        line.step.batch.clear();
+        if (verb == Verb::step) line.step.batch.push_back({sequence, count});
+        if (count > 0) lines.push_back(std::move(line));
+        first += count;
+    }
+    return lines;
+}
+
+/// One token of a chunk that is stored in one sequence.
+Line tokenOf(Line const& chunk, std::size_t i) {
+    Line line{chunk.step, tokenAt(chunk.tokens, i), chunk.first, true, chunk.row + i};
+    if (line.step.verb != Verb::step) line.step.count = 1;
+    for (BatchItem& item : line.step.batch) item.count = 1;
+    return line;
+}
+
 /// The same calls, with every chunk token by token.
 std::vector<Line> singly(std::vector<Call> const& calls, Declaration const& declaration) {
     State const state(declaration);
     bool const asksAfter = state.offers(Verb::append) && state.offers(Verb::attend);
     std::vector<Line> lines;
-    for (Call const& call : calls) {
-        bool const answers = call.step.verb == Verb::prefill;
-        if (!answers && call.step.verb != Verb::append) {
-            lines.push_back({call.step, call.tokens, &call, true});
-            continue;
+    auto const add = [&](Line line) {
+        if (tokensAsked(line.step) == 0 || !asksAfter) return lines.push_back(std::move(line));
+        Line asked = line;
+        for (auto& layer : line.tokens.layers) layer.queries.clear();
+        for (auto& layer : asked.tokens.layers) layer.keys.clear(), layer.values.clear();
+        line.isCompared = false;
+        line.step = {.verb = Verb::append, .sequence = line.step.sequence, .count = 1};
+        asked.step = {.verb = Verb::attend, .sequence = line.step.sequence};
+        lines.push_back(std::move(line));
+        lines.push_back(std::move(asked));
+    };
+    for (Call const& call : calls)
+        for (Line& line : apart(call, state)) {
+            bool const isChunk = line.step.verb == Verb::append ||
+                                 line.step.verb == Verb::prefill || line.step.verb == Verb::step;
+            if (!isChunk) lines.push_back(std::move(line));
+            for (std::size_t i = 0; isChunk && i < line.tokens.count; ++i) add(tokenOf(line, i));
         }
-        for (std::size_t i = 0; i < call.step.count; ++i) {
-            Step step = call.step;
-            step.count = 1;
-            Tokens const token = tokenAt(call.tokens, i);
-            if (!answers || !asksAfter) {
-                lines.push_back({step, token, &call, true, i});
-                continue;
-            }
-            Tokens stored = token, asked = token;
-            for (auto& layer : stored.layers) layer.queries.clear();
-            for (auto& layer : asked.layers) layer.keys.clear(), layer.values.clear();
-            step.verb = Verb::append;
-            lines.push_back({step, stored, &call});
-            step.verb = Verb::attend;
-            step.count = 0;
-            lines.push_back({step, asked, &call, true, i});
-        }
-    }
     return lines;
+}
+
+/// Makes a call of another sequence.
+void address(Step& step, SequenceId s) {
+    step.sequence = s;
+    for (BatchItem& item : step.batch) item.sequence = s;
 }
 
 /// What a copy of a sequence came from: all that was done to it, and not what it was asked.
 std::vector<Line> again(std::vector<Line> const& life, SequenceId copy) {
     std::vector<Line> lines;
     for (Line line : life) {
-        line.step.sequence = copy;
+        address(line.step, copy);
         line.isCompared = false;
         bool const onlyLooks = line.step.verb == Verb::attend || line.step.verb == Verb::observe;
         if (!onlyLooks) lines.push_back(std::move(line));
@@ -237,6 +264,7 @@ std::vector<Line> again(std::vector<Line> const& life, SequenceId copy) {
 /// What each sequence was asked, with all that its rows came from: what is run alone.
 std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
                                      Declaration const& declaration) {
+    State const state(declaration);
     std::vector<std::vector<Line>> lives(declaration.sequences), ended;
     auto const end = [&](std::vector<Line>& life) {
         if (std::ranges::any_of(life, &Line::isCompared))
@@ -266,13 +294,15 @@ std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
                 }
                 break;
             }
-            default: life.push_back({call.step, call.tokens, &call, true});
+            default:
+                for (Line& line : apart(call, state))
+                    lives[line.step.sequence].push_back(std::move(line));
         }
     }
     std::ranges::for_each(lives, end);
     for (auto& life : ended)
         for (auto& line : life)
-            line.step.sequence = declaration.sequences - 1 - line.step.sequence;
+            address(line.step, declaration.sequences - 1 - line.step.sequence);
     return ended;
 }
 

@@ -7,9 +7,9 @@
 //
 //     repeat_same_bits   the same calls, on storage full of something else and after tokens that
 //                        were taken back
-//     copy_same_bits     each sequence alone and under another number; a fork's rows are stored
-//                        once more instead
-//     chunk_same_bits    every chunk token by token
+//     copy_same_bits     each sequence alone and under another number, out of its batches; a
+//                        fork's rows are stored once more instead
+//     chunk_same_bits    every chunk token by token, and each sequence of a batch for itself
 //
 // Rows that a ring may forget are compared where both runs hold them. A verb that may be refused,
 // and is, ends a variation.

@@ -37,6 +37,7 @@
 #include "block_table.hpp"  // rows in blocks that tables name
 #include "table_script.hpp"  // the same, done to lists
 #include "paging.hpp"    // the same list again
+#include "step.hpp"      // many sequences in one call
 #include "invariance.hpp"  // what changes no bit
 
 // What an engine is measured by.

@@ -57,6 +57,7 @@ inline constexpr auto laws = hana::make_tuple(
     stem("evict", evict_invisible_under_window),
     stem("attention", fullAttention_causal),
     stem("prefill", prefill_any_chunking, prefill_eq_appends),
+    stem("step", step_eq_alone, inactive_untouched),
     stem("decode", decodeWithCache_eq_fullAttention),
     stem("layers", decode_layers_eq_forward),
     stem("merge", merge_eq_whole),

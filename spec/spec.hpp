@@ -18,6 +18,7 @@
 #include "remove.hpp"
 #include "reorder.hpp"
 #include "share.hpp"
+#include "step.hpp"
 
 namespace kv {
 
@@ -41,6 +42,7 @@ struct Spec {
     constexpr auto prefill(auto cache, auto const& tokens) const {
         return kv::prefill(layer, cache, tokens);
     }
+    constexpr auto step(auto const& items) const { return kv::step(layer, items); }
     constexpr auto attend(auto const& cache, auto const& query) const {
         return kv::attend(layer, cache, query);
     }

@@ -35,8 +35,8 @@ constexpr auto erased(Cache<Key, Value, N> const& c) {
 }
 
 /// Every verb: a token that may not fit, taken back; three of which one is removed, so that there
-/// is a gap, taken back; n + 1 tokens by prefill; a fork whose sides change places; on one side an
-/// append, an eviction, a shift of what is left and another append, on the other an append, a
+/// is a gap, taken back; n + 1 tokens by prefill; a fork whose sides change places; a token for
+/// each in one step; on one side an eviction, a shift of what is left and an append, on the other a
 /// rollback and a last token with its output; at last the first side is kept, the other released.
 template <class Subject, class World>
 constexpr auto everyVerbOnce(Subject& subject, World const& world) {
@@ -51,10 +51,11 @@ constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto started = subject.prefill(std::move(emptied), tokensOf(world, 0, n + nat<1>));
     auto const swapped = tabulate(nat<2>, [](std::size_t s) { return 1 - s; });
     auto forked = subject.reorder(subject.fork(std::move(started.cache)), swapped);
-    auto longer = subject.appendKV(std::move(forked.child), world.other(n + nat<1>));
-    auto shorter = subject.rollback(std::move(longer), n);
-    auto evicted = subject.evict(
-        subject.appendKV(std::move(forked.parent), world.token(n + nat<1>)), nat<1>);
+    auto longer = subject.step(
+        hana::make_tuple(Item{std::move(forked.child), othersOf(world, n + nat<1>, nat<1>)},
+                         Item{std::move(forked.parent), tokensOf(world, n + nat<1>, nat<1>)}));
+    auto shorter = subject.rollback(std::move(longer[hana::size_c<0>].cache), n);
+    auto evicted = subject.evict(std::move(longer[hana::size_c<1>].cache), nat<1>);
     auto shifted = subject.shift(std::move(evicted), world.distance());
     auto parent = subject.appendKV(std::move(shifted), world.token(n + nat<2>));
     auto last = subject.appendKV(std::move(shorter), world.other(n));

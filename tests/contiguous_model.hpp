@@ -91,10 +91,15 @@ inline Shape smallShape() {
 }
 
 enum class Verb {
-    append, prefill, attend, observe, rollback, fork, evict, remove, shift, reorder, release,
+    append, prefill, step, attend, observe, rollback, fork, evict, remove, shift, reorder, release,
     keep, reset
 };
-constexpr std::size_t verbs = 13;
+constexpr std::size_t verbs = 14;
+
+// What one sequence stores in a step of many.
+struct Part {
+    std::size_t sequence, number;
+};
 
 struct Step {
     Verb verb;
@@ -103,6 +108,7 @@ struct Step {
     std::int64_t delta = 0;
     std::size_t target = everyone;
     std::size_t first = 0;  // index of the first row removed
+    std::vector<Part> batch{};
 };
 
 // The digits of a number are a map of the sequences, the parent of sequence 0 first.
@@ -171,6 +177,9 @@ class Model {
             case Verb::append:
             case Verb::prefill:
                 store(sequence, step, answer);
+                break;
+            case Verb::step:
+                storeAll(step, answer);
                 break;
             case Verb::attend:
                 attend(sequence, step.target, answer);
@@ -267,12 +276,34 @@ class Model {
                (first == 0 || std::all_of(sequence.rows.begin(), sequence.rows.end(), isWhole));
     }
 
+    bool hasRoom(ModelSequence const& sequence, std::size_t number) const {
+        auto const last = sequence.next + static_cast<std::int64_t>(number) - 1;
+        return sequence.rows.size() + number <= shape_.capacity &&
+               std::all_of(shape_.layers.begin(), shape_.layers.end(), [&](auto const& layer) {
+                   return number == 0 || last < layer.positions();
+               });
+    }
+
+    // Each item as if it were alone, or none of them.
+    void storeAll(Step const& step, Answer& answer) {
+        for (Part const& part : step.batch)
+            answer.accepted =
+                answer.accepted && hasRoom(sequences_[part.sequence], part.number);
+        if (!answer.accepted)
+            return;
+        answer.outputs.resize(shape_.layers.size());
+        for (Part const& part : step.batch) {
+            Answer alone;
+            store(sequences_[part.sequence],
+                  {Verb::prefill, part.sequence, part.number, 0, step.target}, alone);
+            for (std::size_t l = 0; l < shape_.layers.size(); ++l)
+                answer.outputs[l].insert(answer.outputs[l].end(), alone.outputs[l].begin(),
+                                         alone.outputs[l].end());
+        }
+    }
+
     void store(ModelSequence& sequence, Step const& step, Answer& answer) {
-        answer.accepted = sequence.rows.size() + step.number <= shape_.capacity;
-        auto const last = sequence.next + static_cast<std::int64_t>(step.number) - 1;
-        for (LayerShape const& layer : shape_.layers)
-            if (step.number > 0 && last >= layer.positions())
-                answer.accepted = false;
+        answer.accepted = hasRoom(sequence, step.number);
         if (!answer.accepted)
             return;
         if (step.verb == Verb::prefill)
@@ -447,6 +478,9 @@ class AnyDriver {
             case Verb::prefill:
                 store(step, firstSerial, answer);
                 break;
+            case Verb::step:
+                storeAll(step, firstSerial, answer);
+                break;
             case Verb::attend:
                 attend(step, answer);
                 break;
@@ -464,6 +498,7 @@ class AnyDriver {
     virtual Status append(SequenceId, std::size_t count, std::span<Rows const>) = 0;
     virtual Status prefill(SequenceId, std::size_t count, std::span<Rows const>,
                            std::span<std::span<float> const>) = 0;
+    virtual Status step(Batch) = 0;
     virtual Status attend(SequenceId, std::span<std::span<float const> const>,
                           std::span<std::span<float> const>) = 0;
     virtual Status observe(SequenceId, SequenceState&) const = 0;
@@ -488,6 +523,33 @@ class AnyDriver {
             asks ? !!prefill(id, step.number, spans, outputs) : !!append(id, step.number, spans);
         if (asks && answer.accepted)
             keepOutputs(rows, answer);
+    }
+
+    void storeAll(Step const& step, std::size_t firstSerial, Answer& answer) {
+        std::vector<std::vector<OwnedRows>> rows;
+        std::vector<std::vector<Rows>> spans(step.batch.size());
+        std::vector<std::vector<std::span<float>>> outputs(step.batch.size());
+        std::vector<BatchItem> batch;
+        for (auto const& [sequence, number] : step.batch) {
+            rows.push_back(rowsOf(shape_, firstSerial, number, step.target));
+            firstSerial += number;
+        }
+        for (std::size_t i = 0; i < step.batch.size(); ++i) {
+            for (OwnedRows& row : rows[i]) {
+                spans[i].push_back(row.spans(Purpose::prefill));
+                outputs[i].push_back(row.output);
+            }
+            batch.push_back({SequenceId{step.batch[i].sequence}, step.batch[i].number, spans[i],
+                             outputs[i]});
+        }
+        answer.accepted = !!this->step(batch);
+        if (!answer.accepted)
+            return;
+        answer.outputs.resize(shape_.layers.size());
+        for (auto const& item : rows)
+            for (std::size_t l = 0; l < item.size(); ++l)
+                answer.outputs[l].insert(answer.outputs[l].end(), item[l].output.begin(),
+                                         item[l].output.end());
     }
 
     void attend(Step const& step, Answer& answer) {
@@ -569,6 +631,7 @@ class EngineDriver : public AnyDriver {
                    std::span<std::span<float> const> outputs) override {
         return engine_.prefill(id, count, rows, outputs);
     }
+    Status step(Batch batch) override { return engine_.step(batch); }
     Status attend(SequenceId id, std::span<std::span<float const> const> queries,
                   std::span<std::span<float> const> outputs) override {
         return engine_.attend(id, queries, outputs);
@@ -651,6 +714,16 @@ inline void expectModel(Shape const& shape, Trace const& trace) {
     EXPECT_EQ(found.step, 0U) << found.what;
 }
 
+// Some of the sequences in any order, each with a few tokens or none.
+inline std::vector<Part> randomBatch(Shape const& shape, std::mt19937& random) {
+    std::vector<Part> batch;
+    for (std::size_t s = 0; s < shape.sequences; ++s)
+        if (random() % 4 != 0)
+            batch.insert(batch.begin() + std::ptrdiff_t(random() % (batch.size() + 1)),
+                         {s, random() % 16 == 0 ? shape.capacity : random() % 4});
+    return batch;
+}
+
 inline Trace randomTrace(Shape const& shape, std::mt19937& random) {
     auto const below = [&](std::size_t n) { return random() % n; };
     Trace trace;
@@ -665,6 +738,8 @@ inline Trace randomTrace(Shape const& shape, std::mt19937& random) {
             step.number %= shape.sequences;
         if (step.verb == Verb::reorder)
             step.number = below(27);
+        if (step.verb == Verb::step)
+            step.batch = randomBatch(shape, random);
         if (step.verb == Verb::remove && below(4) != 0)
             step.number = 1 + below(2);
         step.first = below(4);

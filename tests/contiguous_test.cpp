@@ -176,6 +176,24 @@ TEST(Contiguous, reordersByEveryMap) {
                                     {Verb::observe, 2}});
 }
 
+TEST(Contiguous, stepsManySequencesAtOnce) {
+    Step const mixed{.verb = Verb::step, .target = 3, .batch = {{2, 1}, {0, 5}, {1, 0}}};
+    Step const full{.verb = Verb::step, .batch = {{2, 1}, {0, 2}}};
+    Step const none{.verb = Verb::step, .batch = {}};
+    expectModel(mixedShape(0), {{Verb::append, 1, 3},
+                                {Verb::append, 2, 6},
+                                mixed,
+                                {Verb::observe, 1},
+                                {Verb::append, 0, 2},
+                                full,
+                                none,
+                                {Verb::observe, 0},
+                                {Verb::observe, 2},
+                                {Verb::step, 0, 0, 0, everyone, 0, {{1, 1}, {2, 1}}},
+                                {Verb::observe, 1},
+                                {Verb::observe, 2}});
+}
+
 TEST(Contiguous, keepsOneSequenceOfThree) {
     for (std::size_t kept = 0; kept < 3; ++kept)
         expectModel(mixedShape(0), {{Verb::append, 0, 3},
@@ -234,7 +252,7 @@ TEST(Contiguous, asksAtThePositionOfTheQuery) {
                 std::vector<float> const head{16, 0, 0, 0}, value{static_cast<float>(p)};
                 std::vector<float> output(1);
                 Rows const rows{head, value, head};
-                ASSERT_TRUE(engine.step(SequenceId{0}, LayerIndex{0}, 1, rows, output));
+                ASSERT_TRUE(engine.stepLayer(SequenceId{0}, LayerIndex{0}, 1, rows, output));
                 float sum = 0, count = 0;
                 for (std::size_t at = p % 4; at <= p; at += 4, count += 1)
                     sum += static_cast<float>(at);
@@ -253,7 +271,7 @@ TEST(Contiguous, addsTheSlopeTimesTheDistance) {
         std::vector<float> const one{0}, two{0, 0}, value{static_cast<float>(p)};
         std::vector<float> output(2);
         Rows const rows{one, value, two};
-        ASSERT_TRUE(engine.step(SequenceId{0}, LayerIndex{0}, 1, rows, output));
+        ASSERT_TRUE(engine.stepLayer(SequenceId{0}, LayerIndex{0}, 1, rows, output));
         EXPECT_EQ(output[0], static_cast<float>(p));
         EXPECT_EQ(output[1], static_cast<float>(p < 2 ? 0 : p - 2));
     }
@@ -265,7 +283,7 @@ TEST(Contiguous, multipliesTheScoreByTheScale) {
     Contiguous<> engine(shape);
     std::vector<float> const keys{1, 0}, values{3, 5}, queries{1, 1};
     std::vector<float> output(2);
-    ASSERT_TRUE(engine.step(SequenceId{0}, LayerIndex{0}, 2, {keys, values, queries}, output));
+    ASSERT_TRUE(engine.stepLayer(SequenceId{0}, LayerIndex{0}, 2, {keys, values, queries}, output));
     EXPECT_EQ(output, (std::vector<float>{3, 3}));
 }
 
@@ -275,7 +293,7 @@ TEST(ContiguousStep, layerByLayerEqualsWholeTokens) {
     for (std::size_t count : {3, 1, 4}) {
         auto rows = rowsOf(shape, 10 * count, count, 10 * count);
         for (std::size_t l = 0; l < shape.layers.size(); ++l)
-            ASSERT_TRUE(layered.engine().step(SequenceId{0}, LayerIndex{l}, count,
+            ASSERT_TRUE(layered.engine().stepLayer(SequenceId{0}, LayerIndex{l}, count,
                                               rows[l].spans(Purpose::prefill), rows[l].output));
         Answer const want = whole.apply({Verb::prefill, 0, count, 0, 10 * count}, 10 * count);
         for (std::size_t l = 0; l < shape.layers.size(); ++l)
@@ -292,12 +310,15 @@ TEST(ContiguousStep, growsWithTheLastLayer) {
     auto const rows = rowsOf(shape, 0, 2);
     auto const spans = [&](std::size_t l) { return rows[l].spans(Purpose::append); };
     SequenceId const id{0};
-    EXPECT_EQ(engine.step(id, LayerIndex{1}, 2, spans(1), {}).refusal, Refusal::layerOutOfOrder);
-    EXPECT_EQ(engine.step(id, LayerIndex{3}, 2, spans(1), {}).refusal, Refusal::unknownLayer);
-    ASSERT_TRUE(engine.step(id, LayerIndex{0}, 2, spans(0), {}));
-    EXPECT_EQ(engine.step(id, LayerIndex{0}, 2, spans(0), {}).refusal, Refusal::layerOutOfOrder);
-    EXPECT_EQ(engine.step(id, LayerIndex{1}, 1, spans(1), {}).refusal, Refusal::layerOutOfOrder);
-    EXPECT_EQ(engine.step(id, LayerIndex{1}, 2, spans(0), {}).refusal, Refusal::wrongShape);
+    auto const stored = [&](std::size_t l, std::size_t count, std::size_t from) {
+        return engine.stepLayer(id, LayerIndex{l}, count, spans(from), {}).refusal;
+    };
+    EXPECT_EQ(stored(1, 2, 1), Refusal::layerOutOfOrder);
+    EXPECT_EQ(engine.stepLayer(id, LayerIndex{3}, 2, spans(1), {}).refusal, Refusal::unknownLayer);
+    ASSERT_EQ(stored(0, 2, 0), Refusal::none);
+    EXPECT_EQ(stored(0, 2, 0), Refusal::layerOutOfOrder);
+    EXPECT_EQ(stored(1, 1, 1), Refusal::layerOutOfOrder);
+    EXPECT_EQ(stored(1, 2, 0), Refusal::wrongShape);
     EXPECT_EQ(driver.apply({Verb::observe, 0}, 0).length, 0U);
     for (Verb verb :
          {Verb::append, Verb::prefill, Verb::attend, Verb::rollback, Verb::evict, Verb::remove,
@@ -305,8 +326,9 @@ TEST(ContiguousStep, growsWithTheLastLayer) {
         EXPECT_FALSE(driver.apply({verb, 0, 0}, 0).accepted);
     EXPECT_EQ(engine.fork({id, SequenceId{1}}).refusal, Refusal::stepUnfinished);
     EXPECT_FALSE(driver.apply({Verb::reorder, 0, 0}, 0).accepted);
-    ASSERT_TRUE(engine.step(id, LayerIndex{1}, 2, spans(1), {}));
-    ASSERT_TRUE(engine.step(id, LayerIndex{2}, 2, spans(2), {}));
+    EXPECT_FALSE(driver.apply({.verb = Verb::step, .batch = {{1, 1}, {0, 0}}}, 0).accepted);
+    ASSERT_TRUE(engine.stepLayer(id, LayerIndex{1}, 2, spans(1), {}));
+    ASSERT_TRUE(engine.stepLayer(id, LayerIndex{2}, 2, spans(2), {}));
     Driver<> whole(shape);
     (void)whole.apply({Verb::append, 0, 2}, 0);
     EXPECT_EQ(difference(driver.apply({Verb::observe, 0}, 0), whole.apply({Verb::observe, 0}, 0)),
@@ -317,8 +339,8 @@ TEST(ContiguousStep, isGivenUpByARelease) {
     Shape const shape = mixedShape(0);
     Driver<> driver(shape);
     auto const rows = rowsOf(shape, 0, 2);
-    ASSERT_TRUE(
-        driver.engine().step(SequenceId{0}, LayerIndex{0}, 2, rows[0].spans(Purpose::append), {}));
+    ASSERT_TRUE(driver.engine().stepLayer(SequenceId{0}, LayerIndex{0}, 2,
+                                          rows[0].spans(Purpose::append), {}));
     ASSERT_TRUE(driver.engine().keep(SequenceId{0}));
     EXPECT_FALSE(driver.apply({Verb::append, 0, 1}, 0).accepted);
     ASSERT_TRUE(driver.engine().release(SequenceId{0}));
@@ -350,6 +372,18 @@ TEST(ContiguousRefusal, leavesTheEngineAsItWas) {
     std::vector<std::size_t> const two{0, 1}, unknown{0, 1, 3};
     expectRefusal(Refusal::reordersOthers, [&](auto& e) { return e.reorder(two); });
     expectRefusal(Refusal::reordersOthers, [&](auto& e) { return e.reorder(unknown); });
+    auto const owned = rowsOf(mixedShape(0), 50, 0);
+    std::vector<Rows> const none(owned.size());
+    std::vector<std::span<float>> const nowhere(owned.size());
+    auto const step = [&](auto& e, std::size_t first, std::size_t second) {
+        BatchItem const items[] = {{at(first), 0, none, nowhere}, {at(second), 0, none, nowhere}};
+        return e.step(items);
+    };
+    expectRefusal(Refusal::namedTwice, [&](auto& e) { return step(e, 1, 1); });
+    expectRefusal(Refusal::unknownSequence, [&](auto& e) { return step(e, 1, 3); });
+    expectRefusal(Refusal::wrongShape, [&](auto& e) {
+        return e.step(std::array{BatchItem{at(0), 1, none, nowhere}});
+    });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.keep(at(3)); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.rollback(at(3), 0); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.evict(at(3), 0); });
@@ -428,7 +462,7 @@ TEST(ContiguousRefusal, namesAWrongShape) {
     expectRefusal(Refusal::wrongShape,
                   [&](auto& e) { return e.prefill(SequenceId{0}, 2, asking, outputs); });
     expectRefusal(Refusal::wrongShape, [&](auto& e) {
-        return e.step(SequenceId{0}, LayerIndex{0}, 2, asking[0], outputs[0]);
+        return e.stepLayer(SequenceId{0}, LayerIndex{0}, 2, asking[0], outputs[0]);
     });
 }
 
@@ -519,6 +553,8 @@ void expectNoAllocation() {
     }
     SequenceId const one{0}, two{1};
     std::vector<std::size_t> const beams{1, 1, 0};
+    std::vector<Rows> const none(rows.size());
+    std::vector<std::span<float>> const nowhere(rows.size());
     std::size_t const before = allocations;
     bool accepted = !!engine.prefill(one, 6, asked, outputs);
     accepted = accepted && engine.append(one, 2, stored);
@@ -528,6 +564,8 @@ void expectNoAllocation() {
     if constexpr (!isPaged<Engine>)
         accepted = accepted && engine.remove(two, {1, 1}) && engine.shift(two, 2);
     accepted = accepted && engine.reorder(beams) && engine.append(two, 2, stored);
+    BatchItem const batch[] = {{SequenceId{2}, 0, none, nowhere}, {two, 0, none, nowhere}};
+    accepted = accepted && engine.step(batch);
     accepted = accepted && engine.attend(two, queries, newest) && engine.release(one);
     engine.reset();
     EXPECT_EQ(allocations, before);

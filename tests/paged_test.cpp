@@ -33,6 +33,25 @@ class PagedPool : public testing::Test {
         for (auto const& layer : owned) rows.push_back(layer.spans(Purpose::append));
         return engine.append(id, count, rows);
     }
+    struct Stores {
+        SequenceId sequence;
+        std::size_t count;
+    };
+    Status step(std::vector<Stores> const& items) {
+        std::vector<std::vector<OwnedRows>> owned;
+        std::vector<std::vector<Rows>> rows(items.size());
+        std::vector<std::vector<std::span<float>>> outputs(items.size());
+        std::vector<BatchItem> batch;
+        for (auto const& [sequence, count] : items) owned.push_back(rowsOf(shape, 0, count));
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            for (auto& layer : owned[i]) {
+                rows[i].push_back(layer.spans(Purpose::prefill));
+                outputs[i].push_back(layer.output);
+            }
+            batch.push_back({items[i].sequence, items[i].count, rows[i], outputs[i]});
+        }
+        return engine.step(batch);
+    }
     std::size_t length(SequenceId id) {
         SequenceState state;
         EXPECT_TRUE(engine.observe(id, state));
@@ -92,6 +111,25 @@ TEST_F(PagedPool, refusesACopyForWhichNoBlockIsFree) {
     EXPECT_EQ(length(b), 7U);
     ASSERT_TRUE(engine.release(a));
     EXPECT_TRUE(append(b, 1)) << "it is alone in its blocks now";
+}
+
+TEST_F(PagedPool, stepsAllItemsOrTakesNoBlock) {
+    ASSERT_TRUE(append(a, 3));
+    ASSERT_TRUE(engine.fork({a, b}));
+    EXPECT_EQ(engine.freeBlocks(), 3U);
+    EXPECT_EQ(step({{a, 1}, {b, 2}, {c, 3}}).refusal, Refusal::outOfBlocks)
+        << "a copy, a block for the third row of a pair, and two for three rows";
+    EXPECT_EQ(engine.freeBlocks(), 3U);
+    EXPECT_EQ(length(a), 3U);
+    EXPECT_EQ(step({{c, 1}, {b, 8}}).refusal, Refusal::full);
+    EXPECT_EQ(engine.freeBlocks(), 3U);
+    ASSERT_TRUE(step({{a, 1}, {b, 1}, {c, 0}})) << "one of the two copies what they share";
+    EXPECT_EQ(engine.freeBlocks(), 2U);
+    ASSERT_TRUE(step({{c, 4}}));
+    EXPECT_EQ(engine.freeBlocks(), 0U);
+    EXPECT_TRUE(step({{c, 0}, {a, 0}}));
+    ASSERT_TRUE(engine.release(a));
+    EXPECT_EQ(engine.freeBlocks(), 1U) << "the first block is shared still";
 }
 
 TEST_F(PagedPool, getsBlocksBackWhenTheLastTableLetsGo) {

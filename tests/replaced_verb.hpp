@@ -32,6 +32,14 @@ using Caches = decltype(emptyCachesOf(std::declval<Model const&>()));
 using Hidden = decltype(std::declval<SymbolWorld const&>().hidden(0));
 using ModelStep = Decoded<Caches, Hidden>;
 
+/// One row of a batch, and what a step answers it.
+struct BatchRow {
+    Storage rows;
+    Chunk tokens;
+    Seq<Output, Dyn> outputs;
+};
+using BatchRows = std::vector<BatchRow>;
+
 /// The verbs of the spec; a mutant names one of them and says what it does instead.
 struct Verbs {
     void (*appendKV)(SymbolSpec const&, Rows&, Token const&) =
@@ -53,6 +61,13 @@ struct Verbs {
             rows = std::move(step.cache);
             return step.outputs;
         };
+    void (*step)(SymbolSpec const&, BatchRows&) = [](SymbolSpec const& spec, BatchRows& batch) {
+        for (auto& [rows, tokens, outputs] : batch) {
+            auto alone = spec.step(hana::make_tuple(Item{*rows, tokens}));
+            *rows = std::move(alone[hana::size_c<0>].cache);
+            outputs = std::move(alone[hana::size_c<0>].outputs);
+        }
+    };
     Output (*attend)(SymbolSpec const&, Rows const&, Query const&) =
         [](SymbolSpec const& spec, Rows const& rows, Query const& query) {
             return spec.attend(rows, query);
@@ -123,6 +138,7 @@ inline int replacedVerbs(Verbs const& v) {
     Verbs const spec;
     return int(v.appendKV != spec.appendKV) + int(v.appendWithin != spec.appendWithin) +
            int(v.takesMisshapen != spec.takesMisshapen) + int(v.prefill != spec.prefill) +
+           int(v.step != spec.step) +
            int(v.attend != spec.attend) + int(v.attendInParts != spec.attendInParts) +
            int(v.observe != spec.observe) +
            int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
@@ -162,6 +178,21 @@ class LiveSpec {
     Prefilled<Handle, Seq<Output, Dyn>> prefill(Handle h, Chunk const& chunk) const {
         auto outputs = verbs_.prefill(spec_, *h.rows, chunk);
         return {std::move(h), std::move(outputs)};
+    }
+    template <class... Items>
+    auto step(hana::tuple<Items...> items) const {
+        std::vector<Handle> handles;
+        BatchRows batch;
+        hana::for_each(items, [&](auto& item) {
+            auto const token = [&](std::size_t i) -> Token { return item.tokens[i]; };
+            batch.push_back({item.cache.rows, tabulate(Dyn{item.tokens.size()}, token), {}});
+            handles.push_back(std::move(item.cache));
+        });
+        verbs_.step(spec_, batch);
+        return [&]<std::size_t... I>(std::index_sequence<I...>) {
+            return hana::make_tuple(Prefilled<Handle, Seq<Output, Dyn>>{
+                std::move(handles[I]), std::move(batch[I].outputs)}...);
+        }(std::index_sequence_for<Items...>{});
     }
     Output attend(Handle& h, Query const& query) const {
         return verbs_.attend(spec_, *h.rows, query);

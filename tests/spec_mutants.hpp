@@ -309,6 +309,53 @@ inline std::vector<Mutant> const prefillMutants{
           }}},
 };
 
+inline std::vector<Mutant> const stepMutants{
+    {"a batch shares one position",
+     {.step =
+          [](SymbolSpec const& spec, BatchRows& batch) {
+              Position furthest = 0;
+              for (auto const& row : batch) furthest = std::max(furthest, row.rows->next);
+              for (auto& row : batch) row.rows->next = furthest;
+              Verbs{}.step(spec, batch);
+          }}},
+    {"a batch stores as many tokens for each as for its longest item",
+     {.step =
+          [](SymbolSpec const& spec, BatchRows& batch) {
+              std::size_t longest = 0;
+              for (auto const& row : batch) longest = std::max(longest, row.tokens.size());
+              Verbs{}.step(spec, batch);
+              for (auto& row : batch)
+                  for (std::size_t i = row.tokens.size(); row.tokens.size() > 0 && i < longest; ++i)
+                      *row.rows = spec.appendKV(*row.rows, row.tokens[0]);
+          }}},
+    {"items of a batch are sorted by the length of their pasts",
+     {.step =
+          [](SymbolSpec const& spec, BatchRows& batch) {
+              auto const length = [](auto const& row) { return row.rows->length(); };
+              bool const isSorted = std::ranges::is_sorted(batch, std::ranges::less{}, length);
+              if (!isSorted) std::swap(batch.front().tokens, batch.back().tokens);
+              Verbs{}.step(spec, batch);
+              if (!isSorted) std::swap(batch.front().outputs, batch.back().outputs);
+          }}},
+    {"an inactive row moves on by a position",
+     {.step =
+          [](SymbolSpec const& spec, BatchRows& batch) {
+              Verbs{}.step(spec, batch);
+              for (auto& row : batch)
+                  if (row.tokens.size() == 0) ++row.rows->next;
+          }}},
+    {"an inactive row stores what is padded there",
+     {.step =
+          [](SymbolSpec const& spec, BatchRows& batch) {
+              Verbs{}.step(spec, batch);
+              for (auto& row : batch)
+                  if (row.tokens.size() == 0 && batch.front().tokens.size() > 0)
+                      detail::changeLast(*row.rows, [&](Rows& r, std::size_t n) {
+                          r.values[n] = batch.front().tokens[0].value;
+                      });
+          }}},
+};
+
 inline std::vector<Mutant> const attendMutants{
     {"the mask is one key too wide",
      {.attend =
@@ -972,10 +1019,10 @@ inline std::vector<Mutant> const memoryMutants{
 inline std::vector<Mutant> everyMutant() {
     std::vector<Mutant> all;
     for (auto const* group :
-         {&appendMutants, &capacityMutants, &prefillMutants, &attendMutants, &observeMutants,
-          &rollbackMutants, &forkMutants, &evictMutants, &removeMutants, &reorderMutants,
-          &releaseMutants, &keepMutants, &shiftMutants, &modelMutants, &mergeMutants,
-          &pagingMutants, &memoryMutants})
+         {&appendMutants, &capacityMutants, &prefillMutants, &stepMutants, &attendMutants,
+          &observeMutants, &rollbackMutants, &forkMutants, &evictMutants, &removeMutants,
+          &reorderMutants, &releaseMutants, &keepMutants, &shiftMutants, &modelMutants,
+          &mergeMutants, &pagingMutants, &memoryMutants})
         all.insert(all.end(), group->begin(), group->end());
     return all;
 }

@@ -79,6 +79,25 @@ TEST_F(StateOfPool, counts_old_and_new_of_a_reorder) {
               Permission::mustRefuse);
 }
 
+TEST_F(StateOfPool, counts_the_items_of_a_batch_together) {
+    append(0, 4);
+    auto const of = [&](std::vector<properties::BatchItem> items) {
+        return state.permission({.verb = Verb::step, .batch = std::move(items)});
+    };
+    EXPECT_EQ(of({{2, 3}, {0, 1}}), Permission::mustAccept) << "two blocks and three";
+    EXPECT_EQ(of({{2, 3}, {0, 1}, {1, 1}}), Permission::mayRefuse);
+    EXPECT_EQ(of({{2, 3}, {0, 1}, {1, 0}}), Permission::mustAccept) << "nothing for nobody";
+    EXPECT_EQ(of({{1, 1}, {0, 5}}), Permission::mustRefuse) << "more than a sequence holds";
+    EXPECT_EQ(of({{1, 1}, {1, 1}}), Permission::mustRefuse) << "named twice";
+    EXPECT_EQ(of({{3, 0}}), Permission::mustRefuse) << "there are three";
+    Step const step{.verb = Verb::step, .batch = {{2, 3}, {0, 1}, {1, 0}}};
+    state.apply(step);
+    EXPECT_EQ(state.stored(), 8U);
+    EXPECT_EQ(state[2].length(), 3U);
+    EXPECT_EQ(state[0].next, 5);
+    EXPECT_EQ(state[1].length(), 0U);
+}
+
 // An engine that shares full blocks only needs one to roll back into such a block; one that moves
 // rows down needs one to evict from it. Beyond its count both may refuse.
 TEST_F(StateOfPool, excuses_what_may_copy_a_shared_block) {

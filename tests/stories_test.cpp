@@ -92,7 +92,7 @@ Story write(StoryModel const& model) {
         for (std::size_t l = 0; l < model.layers(); ++l) {
             Attended step{model.project(l, x), Vector(std::size_t(model.config().dim))};
             auto const& [key, value, query] = step.token;
-            auto const status = engine.step(impl::SequenceId{0}, impl::LayerIndex{l}, 1,
+            auto const status = engine.stepLayer(impl::SequenceId{0}, impl::LayerIndex{l}, 1,
                                             {key, value, query}, step.output);
             if (!status) throw std::runtime_error(status.why());
             x = model.combine(l, x, step.output);

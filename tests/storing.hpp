@@ -76,6 +76,19 @@ class StoringEngine : public properties::AnyEngine {
             }
         return Answer::accepted();
     }
+    Answer step(std::vector<properties::BatchTokens> const& items,
+                std::vector<Outputs>& outputs) override {
+        Step step{.verb = Verb::step};
+        for (auto const& [s, tokens] : items) {
+            if (!hasShape(tokens)) return Answer::refused("rows of another shape");
+            step.batch.push_back({s, tokens.count});
+        }
+        if (!allows(step)) return Answer::refused("an item does not fit");
+        for (std::size_t i = 0; i < items.size(); ++i)
+            if (!prefill(items[i].sequence, items[i].tokens, outputs[i]))
+                return Answer::refused("an item fits that fits not alone");
+        return Answer::accepted();
+    }
     Answer attend(SequenceId s, Tokens const& tokens, Outputs& outputs) override {
         if (!allows({.verb = Verb::attend, .sequence = s})) return Answer::refused("empty");
         outputs.clear();

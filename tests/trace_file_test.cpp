@@ -81,6 +81,7 @@ Declaration fullDeclaration() {
 std::vector<Step> everyStep() {
     return {{.verb = Verb::append, .sequence = 1, .count = 2},
             {.verb = Verb::prefill, .sequence = 2, .count = 1, .target = 1},
+            {.verb = Verb::step, .batch = {{2, 2}, {0, 0}, {1, 1}}, .target = 1},
             {.verb = Verb::attend, .sequence = 1, .target = 2},
             {.verb = Verb::observe, .sequence = 2},
             {.verb = Verb::rollback, .sequence = 1, .length = 1},
@@ -97,12 +98,12 @@ std::vector<Step> everyStep() {
 properties::Values inlinedValues() {
     properties::Values values;
     values.family = Family::inlined;
-    values.tokens.count = 3;
+    values.tokens.count = 6;
     float next = 0;
     for (LayerDeclaration const& layer : fullDeclaration().layers) {
         properties::LayerRows rows;
         auto const fill = [&](std::vector<float>& row, std::size_t width) {
-            for (std::size_t i = 0; i < 3 * width; ++i)
+            for (std::size_t i = 0; i < values.tokens.count * width; ++i)
                 row.push_back(next += 1);
         };
         fill(rows.keys, layer.kvHeads * layer.keyDim);
@@ -536,11 +537,11 @@ TEST(TraceFile, verbs_and_their_arguments) {
     expectComplaints({
         {line(R"({"sequence":0})"), "t.trace:2: the line lacks the key \"verb\"; expected it"},
         {line(R"({"verb":"fly"})"),
-         "t.trace:2: verb is \"fly\"; expected append, prefill, attend, observe, rollback, fork, "
-         "evict, remove, shift, reorder, release, keep or reset"},
+         "t.trace:2: verb is \"fly\"; expected append, prefill, step, attend, observe, rollback, "
+         "fork, evict, remove, shift, reorder, release, keep or reset"},
         {line(R"({"verb":7})"),
-         "t.trace:2: verb is 7; expected append, prefill, attend, observe, rollback, fork, evict, "
-         "remove, shift, reorder, release, keep or reset"},
+         "t.trace:2: verb is 7; expected append, prefill, step, attend, observe, rollback, fork, "
+         "evict, remove, shift, reorder, release, keep or reset"},
         {line(R"({"verb":"remove","sequence":0,"count":1})"),
          "t.trace:2: verb is \"remove\", which declaration.verbs lacks; expected append, prefill, "
          "attend, observe, rollback, fork, shift or reset"},
@@ -563,6 +564,41 @@ TEST(TraceFile, verbs_and_their_arguments) {
          "more than those"},
         {inlinedText + R"({"verb":"attend","sequence":0,"target":1})" + "\n",
          "t.trace:2: target is 1 and values.tokens has 1; expected one of those, counted from 0"},
+    });
+}
+
+TEST(TraceFile, batches_that_do_not_fit) {
+    auto const batch = [](std::string const& items) {
+        return header("\"prefill\"", "\"step\"") + R"({"verb":"step","batch":)" + items +
+               ",\"target\":0}\n";
+    };
+    EXPECT_EQ(complaintOf(batch(R"([{"sequence":1,"count":0}])")), "accepted");
+    expectComplaints({
+        {batch(R"([{"sequence":0,"count":1},{"sequence":0,"count":0}])"),
+         "t.trace:2: batch[1].sequence is 0, which an item before it names; expected each sequence "
+         "once"},
+        {batch(R"([{"sequence":0,"count":-1}])"),
+         "t.trace:2: batch[0].count is -1; expected an integer from 0 to 4294967296"},
+        {batch(R"([{"sequence":2,"count":1}])"),
+         "t.trace:2: batch[0].sequence is 2 and declaration.sequences is 2; expected at most 1"},
+        {batch("[]"),
+         "t.trace:2: batch has 0 items and declaration.sequences is 2; expected one for each "
+         "sequence at most, and at least one"},
+        {batch(R"([{},{},{}])"),
+         "t.trace:2: batch has 3 items and declaration.sequences is 2; expected one for each "
+         "sequence at most, and at least one"},
+        {batch(R"([{"sequence":0}])"), "t.trace:2: batch[0] lacks the key \"count\"; expected it"},
+        {batch(R"([{"sequence":0,"count":1,"target":0}])"),
+         "t.trace:2: batch[0] has the unknown key \"target\"; expected sequence or count"},
+        {batch("0"), "t.trace:2: batch is 0; expected an array"},
+        {batch(R"([{"sequence":0,"count":4294967296},{"sequence":1,"count":4294967295}])"),
+         "t.trace:2: batch stores 8589934591; expected at most 38347922, so that one line hands "
+         "over at most 268435456 elements"},
+        {changed(inlinedText, "\"prefill\"", "\"step\"") +
+             R"({"verb":"step","batch":[{"sequence":1,"count":1},{"sequence":0,"count":1}],)" +
+             "\"target\":0}\n",
+         "t.trace:2: batch stores 2, which makes 2 tokens so far, and values.tokens has 1; "
+         "expected no more than those"},
     });
 }
 

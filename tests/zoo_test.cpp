@@ -34,6 +34,8 @@ Step removal(std::size_t sequence, std::size_t first, std::size_t count) {
     return {.verb = Verb::remove, .sequence = sequence, .number = count, .first = first};
 }
 
+Step batch(std::vector<Part> parts) { return {.verb = Verb::step, .batch = std::move(parts)}; }
+
 // The shortest trace over the verbs of `everyStep` that shows each bug, in smallShape().
 std::map<std::string_view, Trace> const& shortestTraces() {
     static std::map<std::string_view, Trace> const traces{
@@ -55,13 +57,17 @@ std::map<std::string_view, Trace> const& shortestTraces() {
         {"reorder_is_skipped", {{Verb::append, 0, 1}, {Verb::reorder, 0, 0}, {Verb::observe, 1}}},
         {"repeated_beam_is_not_copied",
          {{Verb::append, 0, 1}, {Verb::reorder, 0, 0}, {Verb::observe, 1}}},
+        {"batch_shares_one_position",
+         {{Verb::append, 0, 1}, batch({{0, 1}, {1, 1}}), {Verb::observe, 1}}},
+        {"item_goes_to_its_row", {batch({{1, 1}, {0, 0}}), {Verb::observe, 0}}},
+        {"inactive_row_moves_on", {batch({{0, 1}, {1, 0}}), {Verb::observe, 1}}},
         {"release_keeps_position", {{Verb::append, 0, 1}, {Verb::release, 0}, {Verb::observe, 0}}},
         {"keep_spares_later_sequences",
          {{Verb::append, 1, 1}, {Verb::keep, 0}, {Verb::observe, 1}}},
         {"kv_head_by_modulo", {{Verb::prefill, 0, 1}}},
         {"fork_aliases", {{Verb::fork, 0, 1}, {Verb::prefill, 0, 2}, {Verb::prefill, 1, 1}}},
         {"table_is_read_as_contiguous",
-         {{Verb::append, 0, 1}, {Verb::append, 1, 1}, {Verb::append, 0, 2}, {Verb::observe, 1}}},
+         {batch({{0, 1}, {1, 1}}), {Verb::append, 0, 2}, {Verb::observe, 1}}},
         {"fork_takes_no_reference",
          {{Verb::append, 0, 2}, {Verb::reorder, 0, 0}, {Verb::prefill, 0, 1}}},
         {"full_block_is_not_copied",
@@ -86,6 +92,9 @@ Trace everyStep() {
     Trace steps{{Verb::reset}};
     for (std::size_t map = 0; map < 4; ++map)
         steps.push_back({Verb::reorder, 0, map});
+    for (std::size_t s = 0; s < 2; ++s)
+        for (Part const& counts : {Part{1, 1}, Part{1, 0}, Part{0, 1}})
+            steps.push_back(batch({{s, counts.sequence}, {1 - s, counts.number}}));
     for (std::size_t s = 0; s < 2; ++s) {
         for (std::size_t n = 0; n <= 4; ++n) {
             steps.push_back({Verb::append, s, n});

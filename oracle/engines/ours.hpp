@@ -81,6 +81,20 @@ class Ours : public properties::AnyEngine {
         auto const into = room(outputs, tokens.count);
         return answer(engine_.prefill(id(s), tokens.count, rowsOf(tokens), into));
     }
+    Answer step(std::vector<properties::BatchTokens> const& items,
+                std::vector<Outputs>& outputs) override {
+        // An item refers to these, so that none of them may move.
+        std::vector<std::vector<impl::Rows>> rows;
+        std::vector<std::vector<std::span<float>>> into;
+        for (std::size_t i = 0; i < items.size(); ++i) {
+            rows.push_back(rowsOf(items[i].tokens));
+            into.push_back(room(outputs[i], items[i].tokens.count));
+        }
+        std::vector<impl::BatchItem> batch;
+        for (std::size_t i = 0; i < items.size(); ++i)
+            batch.push_back({id(items[i].sequence), items[i].tokens.count, rows[i], into[i]});
+        return answer(engine_.step(batch));
+    }
     Answer attend(properties::SequenceId s, Tokens const& tokens, Outputs& outputs) override {
         std::vector<std::span<float const>> queries;
         for (auto const& layer : tokens.layers) queries.emplace_back(layer.queries);
