@@ -16,6 +16,7 @@
 #include "chunk_counts_rows.hpp"
 #include "chunk_is_read_as_window.hpp"
 #include "copied_block_keeps_its_reference.hpp"
+#include "copy_is_read_by_heads.hpp"
 #include "fork_aliases.hpp"
 #include "fork_takes_no_reference.hpp"
 #include "full_block_is_not_copied.hpp"
@@ -33,9 +34,12 @@
 #include "removal_skips_layers.hpp"
 #include "reorder_is_skipped.hpp"
 #include "repeated_beam_is_not_copied.hpp"
+#include "restored_position_is_lost.hpp"
+#include "restored_where_it_was_saved.hpp"
 #include "ring_off_by_one_at_wrap.hpp"
 #include "rollback_counts_rows.hpp"
 #include "rolled_back_row_visible.hpp"
+#include "sequences_share_one_copy.hpp"
 #include "shared_block_is_freed.hpp"
 #include "sink_is_lost_in_decode.hpp"
 #include "sink_logit_is_scaled.hpp"
@@ -61,9 +65,10 @@ inline constexpr std::tuple<SlotReused, StaleLengthAfterRollback, RolledBackRowV
                             PositionOffByOneAfterEviction, RemovalFreesPositions,
                             RemovalSkipsLayers, RollbackCountsRows, ReleaseKeepsPosition,
                             KeepSparesLaterSequences, ReorderIsSkipped,
-                            RepeatedBeamIsNotCopied, BatchSharesOnePosition,
-                            ItemGoesToItsRow, InactiveRowMovesOn, KvHeadByModulo,
-                            SinkIsLostInDecode, SinkLogitIsScaled, ForkAliases,
+                            RepeatedBeamIsNotCopied, RestoredPositionIsLost,
+                            CopyIsReadByHeads, SequencesShareOneCopy, RestoredWhereItWasSaved,
+                            BatchSharesOnePosition, ItemGoesToItsRow, InactiveRowMovesOn,
+                            KvHeadByModulo, SinkIsLostInDecode, SinkLogitIsScaled, ForkAliases,
                             TableIsReadAsContiguous, ForkTakesNoReference, FullBlockIsNotCopied,
                             SharedBlockIsFreed, CopiedBlockKeepsItsReference,
                             RingOffByOneAtWrap, KeyWrittenIntoEveryLayer, CapacityWrapsSilently,

@@ -1,8 +1,8 @@
 // contiguous: keep the rows of many sequences in storage that is taken once.
 //
 // The first engine of ours, in f32. Every sequence has room for `capacity` rows in every layer, at
-// a fixed place, so nothing is allocated, moved or searched after construction. A verb either does
-// all of its work or refuses and leaves everything as it was.
+// a fixed place, so nothing is allocated, moved or searched after construction, but for the copies
+// of what is saved. A verb either does all of its work or refuses and leaves everything as it was.
 //
 //     sequence   rows   begin ............ end        positions   ascending       | next
 //                       index 0 .. length - 1                     of the rows       of a new token
@@ -39,7 +39,8 @@ class Contiguous {
           sequences_(shape.sequences),
           positions_(shape.sequences * capacity_),
           beams_(shape.sequences),
-          owners_(shape.sequences) {
+          owners_(shape.sequences),
+          copies_(shape.sequences) {
         layers_.reserve(shape.layers.size());
         for (LayerShape const& layer : shape.layers) {
             layers_.emplace_back(layer, Room{shape.sequences, capacity_, options.fill});
@@ -304,6 +305,49 @@ class Contiguous {
         return {};
     }
 
+    /// Copies a sequence out of the storage, in place of what was saved of it before. Refused:
+    /// unknown sequence, an unfinished step.
+    Status save(SequenceId id) {
+        if (Status const ready = readyFor(id); !ready)
+            return ready;
+        Sequence const& sequence = sequenceOf(id);
+        SavedSequence& copy = copies_[Decisions::copyOf(indexOf(id))];
+        copy.isThere = true;
+        copy.next = sequence.next;
+        copy.positions.clear();
+        for (std::size_t row = sequence.begin; row < sequence.end; ++row)
+            copy.positions.push_back(positionOf(sequence, row));
+        copy.layers.resize(layers_.size());
+        for (std::size_t l = 0; l < layers_.size(); ++l)
+            layers_[l].save(sequence.block, sequence.rows(), copy.layers[l]);
+        return {};
+    }
+
+    /// Makes an empty sequence what was saved, which stays saved. Refused: unknown sequence,
+    /// nothing saved, onto rows, an unfinished step.
+    Status restore(Restoration restoration) {
+        if (!known(restoration.from))
+            return {Refusal::unknownSequence};
+        if (Status const ready = readyFor(restoration.to); !ready)
+            return ready;
+        SavedSequence const& copy = copies_[Decisions::copyOf(indexOf(restoration.from))];
+        if (!copy.isThere)
+            return {Refusal::nothingSaved};
+        Sequence& sequence = sequenceOf(restoration.to);
+        if (sequence.length() != 0)
+            return {Refusal::restoreOntoRows};
+        std::size_t const length = copy.length();
+        sequence = {.block = sequence.block,
+                    .begin = 0,
+                    .end = length,
+                    .next = Decisions::positionAfterRestore({copy.next, length})};
+        for (std::size_t row = 0; row < length; ++row)
+            positionOf(sequence, row) = copy.positions[row];
+        for (std::size_t l = 0; l < layers_.size(); ++l)
+            layers_[l].restore(sequence.block, length, copy.layers[l]);
+        return {};
+    }
+
     /// Empties one sequence: length 0, next position 0. It also gives up an unfinished step.
     Status release(SequenceId id) {
         if (!known(id))
@@ -322,7 +366,7 @@ class Contiguous {
         return {};
     }
 
-    /// Empties every sequence.
+    /// Empties every sequence. What was saved stays.
     void reset() {
         for (std::size_t s = 0; s < sequences_.size(); ++s) {
             for (Layer<Decisions>& layer : layers_)
@@ -506,6 +550,7 @@ class Contiguous {
     std::vector<std::int64_t> positions_;  // [block][row mod capacity], of rows that rings lost too
     std::vector<Sequence> beams_;      // room for a reorder
     std::vector<std::size_t> owners_;  // which beam has each block, or nobody
+    std::vector<SavedSequence> copies_;
     std::vector<Layer<Decisions>> layers_;
     Workspace work_;
 };

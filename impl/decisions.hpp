@@ -113,6 +113,22 @@ struct Beam {
     std::size_t sequence, parent;
 };
 
+/// Where does the next token of a restored sequence stand, of which a copy has so many rows?
+struct Return {
+    std::int64_t next;
+    std::size_t rows;
+};
+
+/// Which row does the one at `index` of a copy become, whose first was row `firstSaved`?
+struct Comeback {
+    std::size_t index, firstSaved;
+};
+
+/// At which place of a copy of `rows` rows is this head of this row?
+struct InCopy {
+    std::size_t row, rows, head, heads;
+};
+
 /// Which block of storage does a fork write to: its parent's or its own?
 struct ForkStorage {
     std::size_t parents, own;
@@ -216,6 +232,17 @@ struct Standard {
 
     /// In which of all layers the rows of a past that several beams continue are copied.
     static constexpr LayerRange layersOfCopy(std::size_t layers) { return {0, layers}; }
+
+    /// Which of the saved copies belongs to a sequence.
+    static constexpr std::size_t copyOf(std::size_t sequence) { return sequence; }
+
+    static constexpr std::int64_t positionAfterRestore(Return r) { return r.next; }
+
+    /// Nothing is in front of what is restored.
+    static constexpr std::size_t rowOfRestored(Comeback c) { return c.index; }
+
+    /// Row by row, as they were written.
+    static constexpr std::size_t placeInCopy(InCopy c) { return c.row * c.heads + c.head; }
 
     static constexpr std::size_t blockOf(Lookup l) { return l.named; }
 

@@ -18,6 +18,7 @@
 // (contiguous.hpp).
 #pragma once
 #include "decisions.hpp"
+#include "saved.hpp"
 #include "storage.hpp"
 
 #include <concepts>
@@ -196,6 +197,25 @@ class Layer {
     void copy(std::size_t from, std::size_t to) {
         storage_.copyBlock(from, to);
         marks_[to] = marks_[from];
+    }
+
+    /// Copies the rows of these that the layer holds out of its storage.
+    void save(std::size_t block, RowRange rows, SavedLayer& copy) const {
+        copy.firstRow = rows.begin;
+        read(block, rows, copy.roomFor(shape(), rowsHeld(block, rows)));
+    }
+
+    /// Makes a block hold these `length` rows from row 0 on, of which the copy lacks those that a
+    /// ring had lost.
+    void restore(std::size_t block, std::size_t length, SavedLayer const& copy) {
+        clear(block);
+        std::size_t const first = std::min(length, pinned_), lost = length - copy.rows();
+        for (std::size_t i = 0; i < copy.rows(); ++i) {
+            std::size_t const row = Decisions::rowOfRestored(
+                {.index = i < first ? i : i + lost, .firstSaved = copy.firstRow});
+            restoreRow<Decisions>(storage_, spotOf({block, row}), copy, i);
+        }
+        marks_[block] = {.held = lost == 0 ? 0 : first + lost, .readable = length};
     }
 
     /// Empties a block.

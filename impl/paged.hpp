@@ -14,7 +14,7 @@
 // finds too few free blocks refuses.
 //
 // It keeps every row (no rings), and it neither removes rows from the middle nor moves positions.
-// Nothing is allocated after construction.
+// Nothing is allocated after construction, but for the copies of what is saved.
 //
 // Not said here: how fast it is, prefixes that sequences find in each other's blocks.
 #pragma once
@@ -36,7 +36,8 @@ class Paged {
           pool_(pool.blocks),
           sequences_(shape.sequences),
           beams_(shape.sequences),
-          tails_(shape.sequences) {
+          tails_(shape.sequences),
+          copies_(shape.sequences) {
         std::size_t const mostBlocks = std::min(pool.blocks, capacity_ / blockRows_ + 2);
         for (auto* all : {&sequences_, &beams_})
             for (Sequence& sequence : *all)
@@ -212,6 +213,51 @@ class Paged {
         return {};
     }
 
+    /// Copies a sequence out of its blocks, in place of what was saved of it before. Refused:
+    /// unknown sequence.
+    Status save(SequenceId id) {
+        if (!known(id))
+            return {Refusal::unknownSequence};
+        Sequence const& sequence = sequenceOf(id);
+        SavedSequence& copy = copies_[Decisions::copyOf(indexOf(id))];
+        copy.isThere = true;
+        copy.next = sequence.next;
+        copy.layers.resize(layers_.size());
+        for (std::size_t l = 0; l < layers_.size(); ++l) {
+            RowsOut const to = copy.layers[l].roomFor(layers_[l].shape(), sequence.length());
+            for (std::size_t i = 0; i < sequence.length(); ++i)
+                layers_[l].read(spotOf(sequence, sequence.begin + i), i, to);
+        }
+        copy.positions = copy.layers.front().positions;
+        return {};
+    }
+
+    /// Makes an empty sequence what was saved, in blocks that nobody names; what was saved stays.
+    /// Refused: unknown sequence, nothing saved, onto rows, no free block.
+    Status restore(Restoration restoration) {
+        if (!known(restoration.from) || !known(restoration.to))
+            return {Refusal::unknownSequence};
+        SavedSequence const& copy = copies_[Decisions::copyOf(indexOf(restoration.from))];
+        if (!copy.isThere)
+            return {Refusal::nothingSaved};
+        Sequence& sequence = sequenceOf(restoration.to);
+        if (sequence.length() != 0)
+            return {Refusal::restoreOntoRows};
+        if (blocksFor(copy.length()) > pool_.freeBlocks())
+            return {Refusal::outOfBlocks};
+        releaseBlocksBehind(sequence, 0);
+        while (sequence.table.size() < blocksFor(copy.length()))
+            sequence.table.push_back(takeBlock());
+        for (; sequence.end < copy.length(); ++sequence.end) {
+            Spot const spot = spotOf(sequence, sequence.end);
+            pool_.wrote(spot.block, spot.slot + 1);
+            for (std::size_t l = 0; l < layers_.size(); ++l)
+                restoreRow<Decisions>(layers_[l], spot, copy.layers[l], sequence.end);
+        }
+        sequence.next = Decisions::positionAfterRestore({copy.next, copy.length()});
+        return {};
+    }
+
     /// Empties one sequence: length 0, next position 0. Refused: unknown sequence.
     Status release(SequenceId id) {
         if (!known(id))
@@ -230,7 +276,7 @@ class Paged {
         return {};
     }
 
-    /// Empties every sequence, and knows of no block that anybody names.
+    /// Empties every sequence, and knows of no block that anybody names. What was saved stays.
     void reset() {
         for (Sequence& sequence : sequences_) {
             sequence.table.clear();
@@ -452,6 +498,7 @@ class Paged {
     std::vector<Sequence> sequences_;
     std::vector<Sequence> beams_;  // room for a reorder
     std::vector<Tail> tails_;      // and for a step
+    std::vector<SavedSequence> copies_;
     std::vector<Storage> layers_;
     Workspace work_;
 };

@@ -55,6 +55,11 @@ struct Fork {
     SequenceId from, to;
 };
 
+/// The empty sequence `to` becomes what was last saved of `from`.
+struct Restoration {
+    SequenceId from, to;
+};
+
 /// Tokens that are stored together, and what for.
 struct Chunk {
     std::size_t count;

@@ -118,6 +118,15 @@ class Storage {
                         valueAt(spot, head).begin());
     }
 
+    /// One head of a row: its key as it is stored, and its value.
+    struct HeadRow {
+        std::span<float const> key, value;
+    };
+    void writeHead(Spot spot, std::size_t head, HeadRow const& row) {
+        std::ranges::copy(row.key, keyAt(spot, head).begin());
+        std::ranges::copy(row.value, valueAt(spot, head).begin());
+    }
+
     std::int64_t position(Spot spot) const {
         return positions_[spot.block * size_.slots + spot.slot];
     }

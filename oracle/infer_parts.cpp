@@ -48,6 +48,11 @@ Answer call(AnyEngine& engine, Verb verb, Tokens const& stored, Tokens const& as
         case Verb::shift: return engine.shift(0, 0);
         case Verb::release: return engine.release(0);
         case Verb::reorder: return engine.reorder(itself);
+        case Verb::save: return engine.save(0);
+        case Verb::restore:
+            // Whoever cannot save refuses both, each in its own words.
+            (void)engine.save(0);
+            return engine.restore(0, 1);
         case Verb::keep: return engine.keep(0);
         case Verb::reset: break;
     }

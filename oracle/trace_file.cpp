@@ -61,12 +61,14 @@ std::vector<Argument> argumentsOf(Verb verb) {
         case Verb::attend:
             return {sequenceArgument, targetArgument};
         case Verb::observe:
+        case Verb::save:
         case Verb::release:
         case Verb::keep:
             return {sequenceArgument};
         case Verb::rollback:
             return {sequenceArgument, lengthArgument};
         case Verb::fork:
+        case Verb::restore:
             return {sequenceArgument, toArgument};
         case Verb::shift:
             return {sequenceArgument, deltaArgument};

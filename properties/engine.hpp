@@ -133,6 +133,14 @@ class AnyEngine {
     virtual Answer reorder([[maybe_unused]] std::vector<SequenceId> const& parents) {
         return notOffered();
     }
+    /// Makes a copy of the sequence outside of the cache, in place of the last one of it.
+    virtual Answer save(SequenceId) { return notOffered(); }
+    /// Makes the empty sequence `to`, which may be `from`, equal to what was last saved of `from`,
+    /// whatever has become of it since. The copy stays; a reset does not empty it either. Where
+    /// nothing was saved, it refuses.
+    virtual Answer restore([[maybe_unused]] SequenceId from, [[maybe_unused]] SequenceId to) {
+        return notOffered();
+    }
     /// Empties one sequence: length 0, next position 0.
     virtual Answer release(SequenceId) { return notOffered(); }
     /// Empties every sequence but one, which stays as it is.

@@ -16,6 +16,7 @@
 #include "remove.hpp"
 #include "reorder.hpp"
 #include "rollback.hpp"
+#include "save.hpp"
 #include "share.hpp"
 #include "spelling.hpp"
 #include "step.hpp"
@@ -59,7 +60,9 @@ using HandleCache = Cache<RowId, RowId, Dyn>;
 class Model {
    public:
     explicit Model(Declaration const& declaration)
-        : declaration_(declaration), caches_(declaration.sequences) {
+        : declaration_(declaration),
+          caches_(declaration.sequences),
+          saved_(declaration.sequences) {
         queries_.reserve(declaration.layers.size());
         for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
             auto const& d = declaration.layers[l];
@@ -81,6 +84,8 @@ class Model {
         auto const now = reorder(each(caches_), each(parents));
         for (SequenceId s = 0; s < caches_.size(); ++s) caches_[s] = now[s];
     }
+    void saveOf(SequenceId s) { saved_.at(s) = save(caches_.at(s)).copy; }
+    void restoreBy(Step const& s) { caches_.at(s.to) = restore(saved_.at(s.sequence)); }
     PoolRow::InLayer const& row(RowId id, std::size_t l) const { return pool_[id].layers[l]; }
     Storage const& keys(std::size_t l) const { return keys_[l]; }
     Storage const& values(std::size_t l) const { return values_[l]; }
@@ -160,7 +165,7 @@ class Model {
     std::vector<Storage> queries_;
     std::vector<StoringLayer> layers_;
     std::vector<Storage> keys_, values_;
-    std::vector<HandleCache> caches_;
+    std::vector<HandleCache> caches_, saved_;
     std::vector<PoolRow> pool_;
 };
 
@@ -248,6 +253,8 @@ class Run {
             case Verb::shift: model_.shiftBy(s.sequence, s.delta); break;
             case Verb::release: model_[s.sequence] = {}; break;
             case Verb::reorder: model_.reorderBy(s.parents); break;
+            case Verb::save: model_.saveOf(s.sequence); break;
+            case Verb::restore: model_.restoreBy(s); break;
             case Verb::keep:
             case Verb::reset:
                 for (SequenceId q = 0; q < declaration_.sequences; ++q)
@@ -574,6 +581,7 @@ InputsOfStem inputsOf(std::string_view stem) {
         {"remove", removeInputs},       {"release", releaseInputs},
         {"reorder", reorderInputs},     {"share", shareInputs},
         {"step", stepInputs},
+        {"save", saveInputs},
         {"attention", attentionInputs}, {"prefill", prefillInputs},
         {"decode", decodeInputs},       {"layers", layersInputs},
         {"invariance", invarianceInputs}, {"subject", subjectInputs}};
@@ -804,10 +812,12 @@ std::string argumentsOf(Step const& s) {
         case Verb::step: return fmt::format("{}, asks {}", briefly(s.batch), s.target);
         case Verb::attend: return fmt::format("s{}, asks {}", s.sequence, s.target);
         case Verb::observe:
+        case Verb::save:
         case Verb::release:
         case Verb::keep: return fmt::format("s{}", s.sequence);
         case Verb::rollback: return fmt::format("s{}, to {}", s.sequence, s.length);
-        case Verb::fork: return fmt::format("s{} -> s{}", s.sequence, s.to);
+        case Verb::fork:
+        case Verb::restore: return fmt::format("s{} -> s{}", s.sequence, s.to);
         case Verb::remove: return fmt::format("s{}, {} from {}", s.sequence, s.count, s.first);
         case Verb::shift: return fmt::format("s{}, {:+}", s.sequence, s.delta);
         case Verb::reorder: return fmt::format("{}", fmt::join(s.parents, " "));

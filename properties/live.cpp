@@ -8,19 +8,37 @@ namespace kv::properties {
 LiveSubject::LiveSubject(MakeEngine const& make, Declaration const& declaration, std::size_t layer)
     : make_(make), declaration_(&declaration), layer_(layer) {}
 
+namespace {
+
 /// Calls a verb that the declaration allows here; anything else is an exception.
+void take(Running& running, Step const& step, auto call) {
+    if (!running.state.offers(step.verb)) throw NotReachable("a verb it needs is not offered");
+    Permission const permission = running.state.permission(step);
+    if (permission == Permission::mustRefuse)
+        throw NotReachable("the declaration refuses a step of this law at these lengths");
+    Answer const answer = call(*running.engine);
+    if (!answer && permission == Permission::mayRefuse) throw Refused(answer.why());
+    if (!answer) throw UnjustRefusal(answer.why());
+    running.state.apply(step);
+}
+
+/// A sequence that has not begun and that no handle has.
+SequenceId freeSequence(Running const& running) {
+    SequenceId s = 0;
+    auto const isFree = [&] {
+        return running.seats[s].expired() && running.state[s].length() == 0 &&
+               running.state[s].next == 0;
+    };
+    while (s < running.seats.size() && !isFree()) ++s;
+    return s < running.seats.size() ? s : throw NotReachable("there is no sequence left");
+}
+
+}  // namespace
+
 template <class Call>
 void LiveSubject::accepted(Handle& handle, Step step, Call call) const {
     step.sequence = handle.id;
-    State& state = handle.running->state;
-    if (!state.offers(step.verb)) throw NotReachable("a verb it needs is not offered");
-    Permission const permission = state.permission(step);
-    if (permission == Permission::mustRefuse)
-        throw NotReachable("the declaration refuses a step of this law at these lengths");
-    Answer const answer = call(*handle.running->engine);
-    if (!answer && permission == Permission::mayRefuse) throw Refused(answer.why());
-    if (!answer) throw UnjustRefusal(answer.why());
-    state.apply(step);
+    take(*handle.running, step, call);
 }
 
 LiveSubject::Handle LiveSubject::empty() const {
@@ -216,13 +234,7 @@ LiveSubject::Handle LiveSubject::rollback(Handle handle, std::size_t length) con
 
 Forked<LiveSubject::Handle> LiveSubject::fork(Handle handle) const {
     auto const running = handle.running;
-    auto const isFree = [&](SequenceId s) {
-        return running->seats[s].expired() && running->state[s].length() == 0 &&
-               running->state[s].next == 0;
-    };
-    SequenceId child = 0;
-    while (child < declaration_->sequences && !isFree(child)) ++child;
-    if (child == declaration_->sequences) throw NotReachable("there is no sequence left");
+    SequenceId const child = freeSequence(*running);
     accepted(handle, {.verb = Verb::fork, .to = child},
              [&](AnyEngine& engine) { return engine.fork(handle.id, child); });
     return {std::move(handle), Handle(running, child)};
@@ -238,6 +250,20 @@ Forked<LiveSubject::Handle> LiveSubject::reorder(Forked<Handle> beams,
     accepted(beams.parent, {.verb = Verb::reorder, .parents = map},
              [&](AnyEngine& engine) { return engine.reorder(map); });
     return beams;
+}
+
+Saved<LiveSubject::Handle, LiveSubject::Copy> LiveSubject::save(Handle handle) const {
+    accepted(handle, {.verb = Verb::save},
+             [&](AnyEngine& engine) { return engine.save(handle.id); });
+    Copy copy{handle.running, handle.id};
+    return {std::move(handle), std::move(copy)};
+}
+
+LiveSubject::Handle LiveSubject::restore(Copy const& copy) const {
+    SequenceId const to = freeSequence(*copy.running);
+    take(*copy.running, {.verb = Verb::restore, .sequence = copy.of, .to = to},
+         [&](AnyEngine& engine) { return engine.restore(copy.of, to); });
+    return Handle(copy.running, to);
 }
 
 LiveSubject::Handle LiveSubject::release(Handle handle) const {

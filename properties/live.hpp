@@ -182,6 +182,12 @@ class LiveSubject {
         Handle& operator=(Handle&&) = default;
     };
 
+    /// What was saved of a sequence of this engine; the engine has it.
+    struct Copy {
+        std::shared_ptr<Running> running;
+        SequenceId of = 0;
+    };
+
     LiveSubject(MakeEngine const& make, Declaration const& declaration, std::size_t layer);
 
     Handle empty() const;
@@ -207,6 +213,8 @@ class LiveSubject {
     Cache<Heads<Observed, Dyn, Dyn>, Heads<Observed, Dyn, Dyn>, Dyn> observe(Handle& handle) const;
     Handle rollback(Handle handle, std::size_t length) const;
     Forked<Handle> fork(Handle handle) const;
+    Saved<Handle, Copy> save(Handle handle) const;
+    Handle restore(Copy const& copy) const;
     Handle release(Handle handle) const;
     Kept<Handle, Handle> keep(Handle chosen, Handle other) const;
     Forked<Handle> reorder(Forked<Handle> beams, Parents<Nat<2>> const& parents) const;

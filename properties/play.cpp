@@ -106,6 +106,8 @@ Answer play(AnyEngine& engine, Step const& s, Tokens const& tokens, Outputs& out
         case Verb::remove: return engine.remove(s.sequence, {s.first, s.count});
         case Verb::shift: return engine.shift(s.sequence, s.delta);
         case Verb::reorder: return engine.reorder(s.parents);
+        case Verb::save: return engine.save(s.sequence);
+        case Verb::restore: return engine.restore(s.sequence, s.to);
         case Verb::release: return engine.release(s.sequence);
         case Verb::keep: return engine.keep(s.sequence);
         case Verb::reset: return engine.reset();

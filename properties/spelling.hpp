@@ -21,7 +21,7 @@ struct Spelling {
 template <class Enum>
 inline constexpr std::array<Spelling<Enum>, 0> everySpelling{};
 template <>
-inline constexpr std::array<Spelling<Verb>, 14> everySpelling<Verb>{{{Verb::append, "append"},
+inline constexpr std::array<Spelling<Verb>, 16> everySpelling<Verb>{{{Verb::append, "append"},
                                                                      {Verb::prefill, "prefill"},
                                                                      {Verb::step, "step"},
                                                                      {Verb::attend, "attend"},
@@ -32,6 +32,8 @@ inline constexpr std::array<Spelling<Verb>, 14> everySpelling<Verb>{{{Verb::appe
                                                                      {Verb::remove, "remove"},
                                                                      {Verb::shift, "shift"},
                                                                      {Verb::reorder, "reorder"},
+                                                                     {Verb::save, "save"},
+                                                                     {Verb::restore, "restore"},
                                                                      {Verb::release, "release"},
                                                                      {Verb::keep, "keep"},
                                                                      {Verb::reset, "reset"}}};

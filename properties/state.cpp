@@ -59,6 +59,7 @@ std::size_t blocksOf(std::size_t rows, Pool const& pool) {
 State::State(Declaration const& declaration) : declaration_(&declaration) {
     sequences_.resize(declaration.sequences);
     for (auto& s : sequences_) s.lost.resize(declaration.layers.size());
+    saved_.resize(declaration.sequences);
 }
 
 bool State::offers(Verb verb) const {
@@ -139,6 +140,8 @@ bool State::fitsPool(Step const& step) const {
             if (q == item.sequence) rows = std::max(rows, s.end + item.count);
         if (step.verb == Verb::fork && q == step.to)
             rows = std::max(rows, sequences_[step.sequence].peak);
+        if (step.verb == Verb::restore && q == step.to)
+            rows = std::max(rows, saved_[step.sequence]->peak);
         if (step.verb == Verb::reorder) {
             blocks += blocksOf(rows, *declaration_->pool);
             rows = std::max(rows, sequences_[step.parents[q]].peak);
@@ -156,10 +159,16 @@ Permission State::permission(Step const& step) const {
     Permission const owed = inOwnRoom(step);
     // Whatever moves or cuts rows may copy a block that is shared.
     bool const needsNone = step.verb == Verb::attend || step.verb == Verb::observe ||
-                           step.verb == Verb::release || step.verb == Verb::keep ||
-                           step.verb == Verb::reset;
+                           step.verb == Verb::save || step.verb == Verb::release ||
+                           step.verb == Verb::keep || step.verb == Verb::reset;
     if (owed != Permission::mustAccept || needsNone) return owed;
     return fitsPool(step) ? owed : Permission::mayRefuse;
+}
+
+/// Only an empty sequence becomes a copy; one that has not begun, whatever engine it is.
+Permission State::ofCopyTo(SequenceId to) const {
+    if (to >= sequences_.size() || sequences_[to].length() > 0) return Permission::mustRefuse;
+    return sequences_[to].next != 0 ? Permission::mayRefuse : Permission::mustAccept;
 }
 
 /// What it owes where every sequence has storage of its own.
@@ -180,11 +189,8 @@ Permission State::inOwnRoom(Step const& step) const {
             // A ring may have lost what the newest row left would see; a roomier one has not.
             if (step.length > s.length()) return mustRefuse;
             return isThere(s, step.length) ? mustAccept : mayRefuse;
-        case Verb::fork: {
-            if (step.to >= sequences_.size() || step.to == step.sequence) return mustRefuse;
-            auto const& to = sequences_[step.to];
-            return to.length() == 0 && to.next != 0 ? mayRefuse : owed(to.length() == 0);
-        }
+        case Verb::fork: return step.to == step.sequence ? mustRefuse : ofCopyTo(step.to);
+        case Verb::restore: return isSaved(step.sequence) ? ofCopyTo(step.to) : mustRefuse;
         case Verb::evict:
         case Verb::remove:
             if (step.first > s.length() || step.count > s.length() - step.first) return mustRefuse;
@@ -192,6 +198,7 @@ Permission State::inOwnRoom(Step const& step) const {
         case Verb::shift: return ofShift(s, step.delta);
         case Verb::step:
         case Verb::observe:
+        case Verb::save:
         case Verb::release:
         case Verb::keep:
         case Verb::reorder:
@@ -229,6 +236,12 @@ void State::apply(Step const& step) {
             s.next += step.delta;
             for (auto& position : s.positions) position += step.delta;
             break;
+        case Verb::save:
+            // Blocks that it holds for rows taken back are not part of the copy.
+            saved_[step.sequence] = s;
+            saved_[step.sequence]->peak = s.end;
+            break;
+        case Verb::restore: become(sequences_.at(step.to), *saved_.at(step.sequence)); break;
         case Verb::release: s = emptied(s); break;
         case Verb::keep:
             for (auto& other : sequences_)

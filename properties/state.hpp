@@ -8,6 +8,7 @@
 #include "trace.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace kv::properties {
@@ -36,11 +37,12 @@ class State {
     void apply(Step const& step);
 
     SequenceState const& operator[](SequenceId s) const { return sequences_.at(s); }
+    bool isSaved(SequenceId s) const { return saved_.at(s).has_value(); }
     std::size_t stored() const { return stored_; }  ///< serial of the next token
     bool offers(Verb verb) const;
 
     friend bool operator==(State const& a, State const& b) {
-        return a.sequences_ == b.sequences_ && a.stored_ == b.stored_;
+        return a.sequences_ == b.sequences_ && a.saved_ == b.saved_ && a.stored_ == b.stored_;
     }
 
    private:
@@ -52,9 +54,11 @@ class State {
     bool fitsPool(Step const& step) const;
     bool answersEmptyRow() const;
     Permission inOwnRoom(Step const& step) const;
+    Permission ofCopyTo(SequenceId to) const;
     Permission ofShift(SequenceState const& s, std::int64_t delta) const;
     Declaration const* declaration_;
     std::vector<SequenceState> sequences_;
+    std::vector<std::optional<SequenceState>> saved_;  // per sequence
     std::size_t stored_ = 0;
 };
 

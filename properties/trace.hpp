@@ -47,7 +47,7 @@ struct BatchItem {
 struct Step {
     Verb verb = Verb::append;
     SequenceId sequence = 0;
-    SequenceId to = 0;        ///< fork: the empty sequence that becomes the copy
+    SequenceId to = 0;        ///< fork, restore: the empty sequence that becomes the copy
     std::size_t first = 0;    ///< remove: index of the first row dropped
     std::size_t count = 0;    ///< append, prefill: tokens stored; evict, remove: rows dropped
     std::size_t length = 0;   ///< rollback: rows that stay

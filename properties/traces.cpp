@@ -305,6 +305,27 @@ std::size_t drawKept(SequenceState const& s, Draw& draw) {
     return draw.oneIn(3) ? draw.below(length + 1) : near;
 }
 
+/// Mostly a copy that there is, into a sequence that is empty; where there is none, one is saved or
+/// released first, so that what happens in between happens to the original.
+void drawRestored(Step& step, Declaration const& d, State const& state, Draw& draw) {
+    std::vector<SequenceId> saved, empty;
+    for (SequenceId s = 0; s < d.sequences; ++s) {
+        if (state.isSaved(s)) saved.push_back(s);
+        if (state[s].length() == 0) empty.push_back(s);
+    }
+    step.to = draw.below(d.sequences);
+    if (draw.oneIn(8)) return;
+    if (saved.empty() && state.offers(Verb::save)) {
+        step = {.verb = Verb::save, .sequence = step.sequence};
+        return;
+    }
+    if (!saved.empty()) step.sequence = draw.pick(saved);
+    if (!empty.empty())
+        step.to = draw.pick(empty);
+    else if (state.offers(Verb::release))
+        step = {.verb = Verb::release, .sequence = step.to};
+}
+
 Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
     Step step{};
     // Looking is one verb among others: a state that is repaired by looking must be left alone.
@@ -314,10 +335,12 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
         Verb::attend,   Verb::attend,   Verb::attend,  Verb::observe, Verb::observe,
         Verb::rollback, Verb::rollback, Verb::fork,    Verb::fork,    Verb::evict,
         Verb::evict,    Verb::remove,   Verb::remove,  Verb::remove,  Verb::shift,
-        Verb::shift,    Verb::reorder,  Verb::release, Verb::keep,    Verb::reset};
+        Verb::shift,    Verb::reorder,  Verb::save,    Verb::save,    Verb::restore,
+        Verb::restore,  Verb::release,  Verb::keep,    Verb::reset};
     do step.verb = draw.pick(weighted);
     while (!state.offers(step.verb));
     drawSequence(step, d, state, draw);
+    if (step.verb == Verb::restore) drawRestored(step, d, state, draw);
     auto const& s = state[step.sequence];
     // Ask mostly for a recent token, which is likely to be visible.
     std::size_t const stored = state.stored(), recent = std::min<std::size_t>(stored, 8);

@@ -182,6 +182,9 @@ std::vector<Line> repeated(std::vector<Call> const& calls, Declaration const& de
             continue;
         lines.push_back({append, leftovers(declaration, append.count)});
         state.apply(append);
+        // What was saved of them is replaced, or never restored.
+        if (Step const save{.verb = Verb::save, .sequence = s}; state.offers(Verb::save))
+            lines.push_back({save, {}});
         lines.push_back({rollback, {}});
         state.apply(rollback);
     }
@@ -262,44 +265,65 @@ std::vector<Line> again(std::vector<Line> const& life, SequenceId copy) {
 }
 
 /// What each sequence was asked, with all that its rows came from: what is run alone.
-std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
-                                     Declaration const& declaration) {
-    State const state(declaration);
-    std::vector<std::vector<Line>> lives(declaration.sequences), ended;
-    auto const end = [&](std::vector<Line>& life) {
-        if (std::ranges::any_of(life, &Line::isCompared))
-            ended.push_back(std::move(life));
-        life.clear();
-    };
-    for (Call const& call : calls) {
-        auto& life = lives[call.step.sequence];
-        switch (call.step.verb) {
+class Lives {
+   public:
+    explicit Lives(Declaration const& declaration)
+        : state_(declaration), now_(declaration.sequences), saved_(declaration.sequences) {}
+
+    void take(Call const& call) {
+        Step const& step = call.step;
+        auto& life = now_[step.sequence];
+        switch (step.verb) {
             case Verb::release: end(life); break;
             case Verb::keep:
-                for (auto& other : lives)
+                for (auto& other : now_)
                     if (&other != &life) end(other);
                 break;
-            case Verb::reset: std::ranges::for_each(lives, end); break;
-            case Verb::fork:
-                end(lives[call.step.to]);
-                lives[call.step.to] = again(life, call.step.to);
-                break;
+            case Verb::reset: endAll(); break;
+            case Verb::fork: become(step.to, life); break;
+            // A sequence that was restored is asked what one is asked that did the same anew.
+            case Verb::save: saved_[step.sequence] = life; break;
+            case Verb::restore: become(step.to, saved_[step.sequence]); break;
             case Verb::reorder: {
-                auto const old = lives;
-                for (SequenceId s = 0; s < lives.size(); ++s) {
-                    SequenceId const parent = call.step.parents[s];
-                    if (parent == s) continue;
-                    end(lives[s]);
-                    lives[s] = again(old[parent], s);
-                }
+                auto const old = now_;
+                for (SequenceId s = 0; s < now_.size(); ++s)
+                    if (step.parents[s] != s) become(s, old[step.parents[s]]);
                 break;
             }
             default:
-                for (Line& line : apart(call, state))
-                    lives[line.step.sequence].push_back(std::move(line));
+                for (Line& line : apart(call, state_))
+                    now_[line.step.sequence].push_back(std::move(line));
         }
     }
-    std::ranges::for_each(lives, end);
+    std::vector<std::vector<Line>> ended() {
+        endAll();
+        return std::move(ended_);
+    }
+
+   private:
+    void end(std::vector<Line>& life) {
+        if (std::ranges::any_of(life, &Line::isCompared))
+            ended_.push_back(std::move(life));
+        life.clear();
+    }
+    void endAll() {
+        for (auto& life : now_) end(life);
+    }
+    void become(SequenceId s, std::vector<Line> const& other) {
+        auto copy = again(other, s);
+        end(now_[s]);
+        now_[s] = std::move(copy);
+    }
+
+    State const state_;
+    std::vector<std::vector<Line>> now_, saved_, ended_;
+};
+
+std::vector<std::vector<Line>> alone(std::vector<Call> const& calls,
+                                     Declaration const& declaration) {
+    Lives lives(declaration);
+    for (Call const& call : calls) lives.take(call);
+    auto ended = lives.ended();
     for (auto& life : ended)
         for (auto& line : life)
             address(line.step, declaration.sequences - 1 - line.step.sequence);

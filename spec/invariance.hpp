@@ -8,7 +8,7 @@
 //     deterministic     the same verbs with the same rows give the same bits, on whatever a new
 //                       engine finds in its storage, and whatever was stored before and taken back
 //     batchInvariant    so do other ways to hold the same rows: in chunks or token by token, as
-//                       the original or as a fork, beside other sequences or alone
+//                       the original, a fork or a restored copy, beside other sequences or alone
 //
 // To the spec all three are plain equations, for its functions have no memory. Theirs are the only
 // claims with the subject on both sides.

@@ -34,6 +34,7 @@
 #include "release.hpp"   // a sequence, or every other one
 #include "remove.hpp"    // rows from the middle
 #include "evict.hpp"     // the oldest rows
+#include "save.hpp"      // a copy outside, and back
 #include "block_table.hpp"  // rows in blocks that tables name
 #include "table_script.hpp"  // the same, done to lists
 #include "paging.hpp"    // the same list again

@@ -55,6 +55,7 @@ inline constexpr auto laws = hana::make_tuple(
     stem("window", window_eq_masked_full),
     stem("remove", remove_keeps_others, remove_then_append, remove_then_rollback),
     stem("evict", evict_invisible_under_window),
+    stem("save", restore_is_identity, restore_then_append, restore_keeps_positions),
     stem("attention", fullAttention_causal),
     stem("prefill", prefill_any_chunking, prefill_eq_appends),
     stem("step", step_eq_alone, inactive_untouched),

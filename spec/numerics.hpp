@@ -102,13 +102,13 @@ struct LayerDeclaration {
 
 /// The verbs of the interface, spelled as in traces.
 enum class Verb : std::uint8_t {
-    append, prefill, step, attend, observe, rollback, fork, evict, remove, shift, reorder,
-    release, keep, reset
+    append, prefill, step, attend, observe, rollback, fork, evict, remove, shift, reorder, save,
+    restore, release, keep, reset
 };
-inline constexpr Verb everyVerb[] = {Verb::append,  Verb::prefill,  Verb::step,  Verb::attend,
-                                     Verb::observe, Verb::rollback, Verb::fork,  Verb::evict,
-                                     Verb::remove,  Verb::shift,    Verb::reorder, Verb::release,
-                                     Verb::keep,    Verb::reset};
+inline constexpr Verb everyVerb[] = {Verb::append,   Verb::prefill, Verb::step,    Verb::attend,
+                                     Verb::observe,  Verb::rollback, Verb::fork,   Verb::evict,
+                                     Verb::remove,   Verb::shift,   Verb::reorder, Verb::save,
+                                     Verb::restore,  Verb::release, Verb::keep,    Verb::reset};
 
 /// The whole record.
 struct Declaration {

@@ -48,7 +48,8 @@ struct Promises {
         (bool, deterministic),       // equal verbs and rows give equal bits, on any storage and
                                      // after other tokens were taken back (invariance.hpp)
         (bool, batchInvariant),      // so do other ways to the same rows: chunks and single
-                                     // tokens, prefill and attend, forks, other sequences
+                                     // tokens, prefill and attend, forks, restored copies,
+                                     // other sequences
         (Addressing, addressing),    //
         (MaskedSlots, maskedSlots),  //
         (std::vector<std::size_t>, thresholds),   // lengths from which on another path answers (a
@@ -59,8 +60,9 @@ struct Promises {
 
 /// Storage that all sequences share, cut into blocks. A sequence may hold blocks for as many rows
 /// as it has ever had at once since it was released (by itself, by a keep or by a reset), evicted
-/// ones included and none of them shared, and a reorder the old ones beside the new. What fits so
-/// is accepted; for the rest an engine may have room, or refuse. Blocks that it keeps for itself (a
+/// ones included and none of them shared, and a reorder the old ones beside the new. A restored one
+/// has had what the saved one held when it was saved; a saved copy holds none. What fits so is
+/// accepted; for the rest an engine may have room, or refuse. Blocks that it keeps for itself (a
 /// null block, a reserve, some to look ahead) are not counted here.
 struct Pool {
     BOOST_HANA_DEFINE_STRUCT(Pool,

@@ -17,6 +17,7 @@
 #include "release.hpp"
 #include "remove.hpp"
 #include "reorder.hpp"
+#include "save.hpp"
 #include "share.hpp"
 #include "step.hpp"
 
@@ -57,6 +58,8 @@ struct Spec {
     constexpr auto reorder(auto beams, auto const& parents) const {
         return kv::reorder(beams, parents);
     }
+    constexpr auto save(auto cache) const { return kv::save(cache); }
+    constexpr auto restore(auto const& copy) const { return kv::restore(copy); }
     constexpr auto appendRow(auto tables, std::size_t s, auto const& row) const {
         return kv::appendRow(std::move(tables), s, row);
     }

@@ -36,8 +36,9 @@ constexpr auto erased(Cache<Key, Value, N> const& c) {
 
 /// Every verb: a token that may not fit, taken back; three of which one is removed, so that there
 /// is a gap, taken back; n + 1 tokens by prefill; a fork whose sides change places; a token for
-/// each in one step; on one side an eviction, a shift of what is left and an append, on the other a
-/// rollback and a last token with its output; at last the first side is kept, the other released.
+/// each in one step; on one side an eviction, a shift of what is left, which is saved, released and
+/// restored, and an append, on the other a rollback and a last token with its output; at last the
+/// first side is kept, the other released.
 template <class Subject, class World>
 constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto const n = world.length();
@@ -57,7 +58,9 @@ constexpr auto everyVerbOnce(Subject& subject, World const& world) {
     auto shorter = subject.rollback(std::move(longer[hana::size_c<0>].cache), n);
     auto evicted = subject.evict(std::move(longer[hana::size_c<1>].cache), nat<1>);
     auto shifted = subject.shift(std::move(evicted), world.distance());
-    auto parent = subject.appendKV(std::move(shifted), world.token(n + nat<2>));
+    auto saved = subject.save(std::move(shifted));
+    (void)subject.release(std::move(saved.original));
+    auto parent = subject.appendKV(subject.restore(saved.copy), world.token(n + nat<2>));
     auto last = subject.appendKV(std::move(shorter), world.other(n));
     auto output = subject.attend(last, world.other(n).query);
     auto const child = subject.observe(last);

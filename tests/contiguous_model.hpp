@@ -91,10 +91,10 @@ inline Shape smallShape() {
 }
 
 enum class Verb {
-    append, prefill, step, attend, observe, rollback, fork, evict, remove, shift, reorder, release,
-    keep, reset
+    append, prefill, step, attend, observe, rollback, fork, evict, remove, shift, reorder, save,
+    restore, release, keep, reset
 };
-constexpr std::size_t verbs = 14;
+constexpr std::size_t verbs = 16;
 
 // What one sequence stores in a step of many.
 struct Part {
@@ -166,7 +166,8 @@ inline std::string difference(Answer const& got, Answer const& want) {
 
 class Model {
    public:
-    explicit Model(Shape const& shape) : shape_(shape), sequences_(shape.sequences) {}
+    explicit Model(Shape const& shape)
+        : shape_(shape), sequences_(shape.sequences), saved_(shape.sequences) {}
 
     std::size_t stored() const { return stored_; }
 
@@ -230,6 +231,14 @@ class Model {
                 break;
             case Verb::reorder:
                 reorder(mapOf(step.number, shape_.sequences));
+                break;
+            case Verb::save:
+                saved_[step.sequence] = sequences_[step.sequence];
+                break;
+            case Verb::restore:
+                if (!sequences_[step.number].rows.empty())
+                    return false;
+                sequences_[step.number] = saved_[step.sequence];
                 break;
             case Verb::release:
                 sequences_[step.sequence] = {};
@@ -426,6 +435,7 @@ class Model {
 
     Shape shape_;
     std::vector<ModelSequence> sequences_;
+    std::vector<ModelSequence> saved_;
     std::size_t stored_ = 0;
 };
 
@@ -664,6 +674,10 @@ class EngineDriver : public AnyDriver {
                 return {Refusal::wrongShape};
             case Verb::reorder:
                 return engine_.reorder(mapOf(step.number, shape_.sequences));
+            case Verb::save:
+                return engine_.save(id);
+            case Verb::restore:
+                return engine_.restore({.from = id, .to = SequenceId{step.number}});
             case Verb::release:
                 return engine_.release(id);
             case Verb::keep:
@@ -690,6 +704,9 @@ struct Difference {
 
 inline Difference firstDifference(AnyDriver& driver, Trace const& trace) {
     (void)driver.apply({Verb::reset}, 0);
+    // A reset leaves what was saved, so every trace begins with copies of empty sequences.
+    for (std::size_t s = 0; s < driver.shape().sequences; ++s)
+        (void)driver.apply({Verb::save, s}, 0);
     Model model(driver.shape());
     for (std::size_t i = 0; i < trace.size(); ++i) {
         if (!driver.offers(trace[i].verb))
@@ -731,10 +748,10 @@ inline Trace randomTrace(Shape const& shape, std::mt19937& random) {
         Step step{Verb(below(verbs)), below(shape.sequences)};
         if (step.verb == Verb::release || step.verb == Verb::keep || step.verb == Verb::reset)
             step.verb = below(4) == 0 ? step.verb : Verb::prefill;
-        step.number = step.verb == Verb::fork ? below(shape.sequences) : below(shape.capacity);
+        step.number = below(shape.capacity);
         if (below(8) == 0)
             step.number += shape.capacity;
-        if (step.verb == Verb::fork)
+        if (step.verb == Verb::fork || step.verb == Verb::restore)
             step.number %= shape.sequences;
         if (step.verb == Verb::reorder)
             step.number = below(27);

@@ -194,6 +194,35 @@ TEST(Contiguous, stepsManySequencesAtOnce) {
                                 {Verb::observe, 2}});
 }
 
+// Five rows, of which the ring has lost one; and once more with the first two gone from each layer.
+TEST(Contiguous, restoresWhatWasSaved) {
+    for (std::size_t evicted : {0, 2})
+        for (Step const& between : std::vector<Step>{{Verb::prefill, 0, 2},
+                                                     {Verb::rollback, 0, 0},
+                                                     {Verb::shift, 0, 0, 3},
+                                                     {Verb::evict, 0, 1},
+                                                     {Verb::release, 0},
+                                                     {Verb::reset},
+                                                     {Verb::reorder, 0, 26}})
+            for (std::size_t to = 0; to < 3; ++to)
+                expectModel(mixedShape(0), {{Verb::append, 0, 5},
+                                            {Verb::evict, 0, evicted},
+                                            {Verb::save, 0},
+                                            between,
+                                            {Verb::observe, 0},
+                                            {Verb::release, to},
+                                            {Verb::restore, 0, to},
+                                            {Verb::observe, to},
+                                            {Verb::attend, to},
+                                            {Verb::prefill, to, 2},
+                                            {Verb::rollback, to, 4},
+                                            {Verb::restore, 0, (to + 1) % 3},
+                                            {Verb::restore, 0, to},
+                                            {Verb::observe, 0},
+                                            {Verb::observe, 1},
+                                            {Verb::observe, 2}});
+}
+
 TEST(Contiguous, keepsOneSequenceOfThree) {
     for (std::size_t kept = 0; kept < 3; ++kept)
         expectModel(mixedShape(0), {{Verb::append, 0, 3},
@@ -327,6 +356,9 @@ TEST(ContiguousStep, growsWithTheLastLayer) {
     EXPECT_EQ(engine.fork({id, SequenceId{1}}).refusal, Refusal::stepUnfinished);
     EXPECT_FALSE(driver.apply({Verb::reorder, 0, 0}, 0).accepted);
     EXPECT_FALSE(driver.apply({.verb = Verb::step, .batch = {{1, 1}, {0, 0}}}, 0).accepted);
+    EXPECT_EQ(engine.save(id).refusal, Refusal::stepUnfinished);
+    ASSERT_TRUE(engine.save(SequenceId{1}));
+    EXPECT_EQ(engine.restore({SequenceId{1}, id}).refusal, Refusal::stepUnfinished);
     ASSERT_TRUE(engine.stepLayer(id, LayerIndex{1}, 2, spans(1), {}));
     ASSERT_TRUE(engine.stepLayer(id, LayerIndex{2}, 2, spans(2), {}));
     Driver<> whole(shape);
@@ -383,6 +415,14 @@ TEST(ContiguousRefusal, leavesTheEngineAsItWas) {
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return step(e, 1, 3); });
     expectRefusal(Refusal::wrongShape, [&](auto& e) {
         return e.step(std::array{BatchItem{at(0), 1, none, nowhere}});
+    });
+    expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.save(at(3)); });
+    expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.restore({at(3), at(1)}); });
+    expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.restore({at(0), at(3)}); });
+    expectRefusal(Refusal::nothingSaved, [&](auto& e) { return e.restore({at(0), at(1)}); });
+    expectRefusal(Refusal::restoreOntoRows, [&](auto& e) {
+        EXPECT_TRUE(e.save(at(1)));
+        return e.restore({at(1), at(0)});
     });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.keep(at(3)); });
     expectRefusal(Refusal::unknownSequence, [&](auto& e) { return e.rollback(at(3), 0); });

@@ -164,6 +164,37 @@ TEST_F(PagedPool, reordersWithoutABlock) {
     EXPECT_EQ(engine.freeBlocks(), 5U);
 }
 
+TEST_F(PagedPool, restoresIntoFreeBlocksOrNone) {
+    ASSERT_TRUE(append(a, 5));
+    EXPECT_EQ(engine.restore({a, b}).refusal, Refusal::nothingSaved);
+    ASSERT_TRUE(engine.save(a));
+    EXPECT_EQ(engine.freeBlocks(), 2U) << "a saved copy takes none";
+    EXPECT_EQ(engine.restore({a, b}).refusal, Refusal::outOfBlocks);
+    EXPECT_EQ(engine.freeBlocks(), 2U);
+    EXPECT_EQ(engine.restore({a, a}).refusal, Refusal::restoreOntoRows);
+    ASSERT_TRUE(engine.rollback(a, 4));
+    ASSERT_TRUE(engine.restore({a, b})) << "it takes its own and shares none";
+    EXPECT_EQ(engine.freeBlocks(), 0U);
+    ASSERT_TRUE(append(b, 1)) << "its last block has room";
+    ASSERT_TRUE(engine.release(a));
+    EXPECT_EQ(length(b), 6U);
+}
+
+// An evicted row may leave a block half empty; what is restored has none in front of it.
+TEST_F(PagedPool, restoresLiveRowsOnly) {
+    ASSERT_TRUE(append(a, 6));
+    ASSERT_TRUE(engine.evict(a, 3));
+    EXPECT_EQ(engine.freeBlocks(), 3U);
+    ASSERT_TRUE(engine.evict(a, 2));
+    ASSERT_TRUE(engine.save(a));
+    ASSERT_TRUE(engine.release(a));
+    ASSERT_TRUE(engine.restore({a, c}));
+    EXPECT_EQ(engine.freeBlocks(), 4U);
+    EXPECT_EQ(length(c), 1U);
+    ASSERT_TRUE(append(c, 1));
+    EXPECT_EQ(engine.freeBlocks(), 4U) << "the row stands first in its block";
+}
+
 TEST(Paged, endsEveryRandomTraceWithoutABlockInUse) {
     EngineDriver<Paged<>> driver(mixedShape(0));
     std::size_t const blocks = driver.engine().freeBlocks();

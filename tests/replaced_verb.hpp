@@ -94,6 +94,14 @@ struct Verbs {
         [](SymbolSpec const& spec, Forked<Rows>& beams, Parents<Nat<2>> const& parents) {
             beams = spec.reorder(beams, parents);
         };
+    Storage (*save)(SymbolSpec const&, Storage const&) =
+        [](SymbolSpec const& spec, Storage const& original) {
+            return std::make_shared<Rows>(spec.save(*original).copy);
+        };
+    Storage (*restore)(SymbolSpec const&, Storage const&) =
+        [](SymbolSpec const& spec, Storage const& copy) {
+            return std::make_shared<Rows>(spec.restore(*copy));
+        };
     bool (*appendRow)(SymbolSpec const&, Tables&, std::size_t, Token const&) =
         [](SymbolSpec const& spec, Tables& tables, std::size_t s, Token const& row) {
             auto attempt = spec.appendRow(tables, s, row);
@@ -144,6 +152,7 @@ inline int replacedVerbs(Verbs const& v) {
            int(v.rollback != spec.rollback) + int(v.fork != spec.fork) +
            int(v.evict != spec.evict) + int(v.remove != spec.remove) + int(v.shift != spec.shift) +
            int(v.reorder != spec.reorder) + int(v.appendRow != spec.appendRow) +
+           int(v.save != spec.save) + int(v.restore != spec.restore) +
            int(v.readRow != spec.readRow) + int(v.rollbackRows != spec.rollbackRows) +
            int(v.forkTable != spec.forkTable) +
            int(v.release != spec.release) + int(v.keep != spec.keep) +
@@ -225,6 +234,14 @@ class LiveSpec {
         *beams.child.rows = std::move(rows.child);
         return beams;
     }
+    struct Copy {
+        Storage rows;
+    };
+    Saved<Handle, Copy> save(Handle h) const {
+        Copy copy{verbs_.save(spec_, h.rows)};
+        return {std::move(h), std::move(copy)};
+    }
+    Handle restore(Copy const& copy) const { return Handle(verbs_.restore(spec_, copy.rows)); }
     Attempt<Tables> appendRow(Tables tables, std::size_t s, Token const& row) const {
         bool const accepted = verbs_.appendRow(spec_, tables, s, row);
         return {accepted, std::move(tables)};

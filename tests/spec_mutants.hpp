@@ -665,6 +665,60 @@ inline std::vector<Mutant> const reorderMutants{
           }}},
 };
 
+inline std::vector<Mutant> const saveMutants{
+    {"a saved copy is the original",
+     {.save = [](SymbolSpec const&, Storage const& original) { return original; }}},
+    {"a save leaves the next position behind",
+     {.save =
+          [](SymbolSpec const& spec, Storage const& original) {
+              auto copy = std::make_shared<Rows>(spec.save(*original).copy);
+              copy->next = 0;
+              return copy;
+          }}},
+    {"a save misses the newest row",
+     {.save =
+          [](SymbolSpec const& spec, Storage const& original) {
+              auto copy = spec.save(*original).copy;
+              if (copy.length() != 0)
+                  copy = kv::rowsOf(copy, 0, copy.length() - 1, copy.next);
+              return std::make_shared<Rows>(std::move(copy));
+          }}},
+    {"a save empties the original",
+     {.save =
+          [](SymbolSpec const& spec, Storage const& original) {
+              auto copy = std::make_shared<Rows>(spec.save(*original).copy);
+              *original = spec.release(*original);
+              return copy;
+          }}},
+    {"a copy can be restored once",
+     {.restore =
+          [](SymbolSpec const& spec, Storage const& copy) {
+              auto rows = std::make_shared<Rows>(spec.restore(*copy));
+              *copy = spec.release(*copy);
+              return rows;
+          }}},
+    {"a restored sequence goes on in the copy",
+     {.restore = [](SymbolSpec const&, Storage const& copy) { return copy; }}},
+    {"a restore moves positions down to 0",
+     {.restore =
+          [](SymbolSpec const& spec, Storage const& copy) {
+              auto rows = std::make_shared<Rows>(spec.restore(*copy));
+              for (std::size_t i = rows->length(); i > 0; --i)
+                  rows->positions[i - 1] -= rows->positions[0];
+              rows->next = Position(rows->length());
+              return rows;
+          }}},
+    {"a restore brings back values for keys",
+     {.restore =
+          [](SymbolSpec const& spec, Storage const& copy) {
+              auto rows = std::make_shared<Rows>(spec.restore(*copy));
+              detail::changeLast(*rows, [](Rows& r, std::size_t n) {
+                  r.keys[n][0][0] = r.values[n][0][0];
+              });
+              return rows;
+          }}},
+};
+
 inline std::vector<Mutant> const pagingMutants{
     {"a shared block is written in place", {.appendRow = detail::appendInPlace}},
     {"a copied block keeps a reference",
@@ -1021,8 +1075,8 @@ inline std::vector<Mutant> everyMutant() {
     for (auto const* group :
          {&appendMutants, &capacityMutants, &prefillMutants, &stepMutants, &attendMutants,
           &observeMutants, &rollbackMutants, &forkMutants, &evictMutants, &removeMutants,
-          &reorderMutants, &releaseMutants, &keepMutants, &shiftMutants, &modelMutants,
-          &mergeMutants, &pagingMutants, &memoryMutants})
+          &reorderMutants, &saveMutants, &releaseMutants, &keepMutants, &shiftMutants,
+          &modelMutants, &mergeMutants, &pagingMutants, &memoryMutants})
         all.insert(all.end(), group->begin(), group->end());
     return all;
 }

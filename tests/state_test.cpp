@@ -98,6 +98,47 @@ TEST_F(StateOfPool, counts_the_items_of_a_batch_together) {
     EXPECT_EQ(state[1].length(), 0U);
 }
 
+TEST_F(StateOfPool, knows_what_was_saved_whatever_came_after) {
+    Step const restore{.verb = Verb::restore, .sequence = 0, .to = 1};
+    EXPECT_EQ(state.permission(restore), Permission::mustRefuse) << "nothing was saved";
+    append(0, 3);
+    state.apply({.verb = Verb::save, .sequence = 0});
+    auto const saved = state[0];
+    EXPECT_EQ(state.permission(restore), Permission::mustAccept);
+    EXPECT_EQ(state.permission({.verb = Verb::restore, .sequence = 0, .to = 0}),
+              Permission::mustRefuse)
+        << "it has rows";
+    EXPECT_EQ(state.permission({.verb = Verb::restore, .sequence = 0, .to = 3}),
+              Permission::mustRefuse)
+        << "there is none";
+    append(0, 4);
+    EXPECT_EQ(state.permission(restore), Permission::mayRefuse) << "four blocks and two";
+    state.apply({.verb = Verb::reset});
+    EXPECT_EQ(state.permission(restore), Permission::mustAccept) << "a reset leaves it";
+    state.apply(restore);
+    EXPECT_EQ(state[1], saved);
+    EXPECT_EQ(state.permission(restore), Permission::mustRefuse);
+    append(1, 1);
+    state.apply({.verb = Verb::evict, .sequence = 1, .count = 4});
+    state.apply({.verb = Verb::restore, .sequence = 0, .to = 2});
+    EXPECT_EQ(state[2], saved) << "what was restored first has nothing to do with it";
+    EXPECT_EQ(state.permission(restore), Permission::mayRefuse) << "it is empty and has begun";
+}
+
+// A copy has the evicted rows' blocks, for all that is known, and not those of rows taken back.
+TEST_F(StateOfPool, counts_what_a_saved_sequence_held) {
+    append(0, 8);
+    state.apply({.verb = Verb::rollback, .sequence = 0, .length = 4});
+    state.apply({.verb = Verb::evict, .sequence = 0, .count = 3});
+    state.apply({.verb = Verb::save, .sequence = 0});
+    state.apply({.verb = Verb::release, .sequence = 0});
+    append(1, 6);
+    Step const restore{.verb = Verb::restore, .sequence = 0, .to = 2};
+    EXPECT_EQ(state.permission(restore), Permission::mustAccept) << "three blocks and two";
+    append(1, 1);
+    EXPECT_EQ(state.permission(restore), Permission::mayRefuse);
+}
+
 // An engine that shares full blocks only needs one to roll back into such a block; one that moves
 // rows down needs one to evict from it. Beyond its count both may refuse.
 TEST_F(StateOfPool, excuses_what_may_copy_a_shared_block) {
@@ -130,7 +171,7 @@ TEST_F(StateOfPool, never_excuses_what_takes_no_block) {
     append(1, 2);
     append(2, 1);
     for (Verb verb :
-         {Verb::attend, Verb::observe, Verb::release, Verb::keep, Verb::reset})
+         {Verb::attend, Verb::observe, Verb::save, Verb::release, Verb::keep, Verb::reset})
         EXPECT_EQ(state.permission({.verb = verb, .sequence = 0}), Permission::mustAccept);
 }
 

@@ -171,6 +171,19 @@ class StoringEngine : public properties::AnyEngine {
         state_.apply(step);
         return Answer::accepted();
     }
+    Answer save(SequenceId s) override {
+        saved_.resize(rows_.size());
+        saved_[s] = rows_[s];
+        state_.apply({.verb = Verb::save, .sequence = s});
+        return Answer::accepted();
+    }
+    Answer restore(SequenceId from, SequenceId to) override {
+        Step const step{.verb = Verb::restore, .sequence = from, .to = to};
+        if (!allows(step)) return Answer::refused("nothing saved, or not empty");
+        rows_[to] = saved_[from];
+        state_.apply(step);
+        return Answer::accepted();
+    }
     Answer keep(SequenceId s) override {
         for (SequenceId other = 0; other < rows_.size(); ++other)
             if (other != s) rows_[other].clear();

@@ -90,6 +90,8 @@ std::vector<Step> everyStep() {
             {.verb = Verb::remove, .sequence = 0, .first = 1, .count = 2},
             {.verb = Verb::shift, .sequence = 1, .delta = -7},
             {.verb = Verb::reorder, .parents = {2, 0, 0}},
+            {.verb = Verb::save, .sequence = 2},
+            {.verb = Verb::restore, .sequence = 2, .to = 1},
             {.verb = Verb::release, .sequence = 2},
             {.verb = Verb::keep, .sequence = 1},
             {.verb = Verb::reset}};
@@ -538,10 +540,10 @@ TEST(TraceFile, verbs_and_their_arguments) {
         {line(R"({"sequence":0})"), "t.trace:2: the line lacks the key \"verb\"; expected it"},
         {line(R"({"verb":"fly"})"),
          "t.trace:2: verb is \"fly\"; expected append, prefill, step, attend, observe, rollback, "
-         "fork, evict, remove, shift, reorder, release, keep or reset"},
+         "fork, evict, remove, shift, reorder, save, restore, release, keep or reset"},
         {line(R"({"verb":7})"),
          "t.trace:2: verb is 7; expected append, prefill, step, attend, observe, rollback, fork, "
-         "evict, remove, shift, reorder, release, keep or reset"},
+         "evict, remove, shift, reorder, save, restore, release, keep or reset"},
         {line(R"({"verb":"remove","sequence":0,"count":1})"),
          "t.trace:2: verb is \"remove\", which declaration.verbs lacks; expected append, prefill, "
          "attend, observe, rollback, fork, shift or reset"},

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 namespace kv::tests {
 
@@ -186,6 +187,43 @@ TEST(Variation, keys_that_are_turned_as_an_engine_likes_are_turned_alike) {
     ASSERT_TRUE(report.isViolated());
     EXPECT_EQ(report.violation->law, "copy_same_bits") << report.violation->where;
     EXPECT_NE(report.violation->where.find(", key at position "), std::string::npos);
+}
+
+/// Adds in another order, as far as anybody can see, in sequences that were restored.
+class Reviving : public oracle::Ours<> {
+   public:
+    using Ours::Ours;
+    Answer restore(SequenceId from, SequenceId to) override {
+        restored_.insert(to);
+        return Ours::restore(from, to);
+    }
+    Answer attend(SequenceId s, Tokens const& tokens, Outputs& outputs) override {
+        auto const answer = Ours::attend(s, tokens, outputs);
+        for (auto& layer : outputs)
+            for (float& x : layer)
+                if (restored_.contains(s)) x = std::nextafter(x, 0.0f);
+        return answer;
+    }
+
+   private:
+    std::set<SequenceId> restored_;
+};
+
+TEST(Variation, a_restored_copy_gives_the_bits_of_the_original) {
+    auto const make = [](auto const& setup) { return std::make_unique<Reviving>(setup); };
+    Candidate reviving{"reviving", make, {}, numericsF32Plain, Promises{}};
+    std::vector<Step> const steps{{.verb = Verb::append, .count = 3},
+                                  {.verb = Verb::save},
+                                  {.verb = Verb::reset},
+                                  {.verb = Verb::restore, .to = 1},
+                                  {.verb = Verb::attend, .sequence = 1}};
+    EXPECT_FALSE(verdictOn(reviving, steps));
+    reviving.promises->batchInvariant = true;
+    auto const violation = verdictOn(reviving, steps);
+    ASSERT_TRUE(violation);
+    EXPECT_EQ(violation->law, "copy_same_bits");
+    EXPECT_NE(violation->where.find("stored alone"), std::string::npos) << violation->where;
+    EXPECT_FALSE(verdictOn(oracle::ours("contiguous"), steps));
 }
 
 /// Wrong at one length, where a kernel for long pasts would take over.

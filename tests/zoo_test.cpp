@@ -61,6 +61,18 @@ std::map<std::string_view, Trace> const& shortestTraces() {
          {{Verb::append, 0, 1}, batch({{0, 1}, {1, 1}}), {Verb::observe, 1}}},
         {"item_goes_to_its_row", {batch({{1, 1}, {0, 0}}), {Verb::observe, 0}}},
         {"inactive_row_moves_on", {batch({{0, 1}, {1, 0}}), {Verb::observe, 1}}},
+        {"restored_position_is_lost",
+         {{Verb::append, 0, 1}, {Verb::save, 0}, {Verb::restore, 0, 1}, {Verb::observe, 1}}},
+        {"copy_is_read_by_heads",
+         {{Verb::append, 0, 2}, {Verb::save, 0}, {Verb::restore, 0, 1}, {Verb::observe, 1}}},
+        {"sequences_share_one_copy",
+         {{Verb::append, 1, 1}, {Verb::save, 1}, {Verb::restore, 0, 0}, {Verb::observe, 0}}},
+        {"restored_where_it_was_saved",
+         {{Verb::append, 0, 2},
+          {Verb::evict, 0, 1},
+          {Verb::save, 0},
+          {Verb::restore, 0, 1},
+          {Verb::observe, 1}}},
         {"release_keeps_position", {{Verb::append, 0, 1}, {Verb::release, 0}, {Verb::observe, 0}}},
         {"keep_spares_later_sequences",
          {{Verb::append, 1, 1}, {Verb::keep, 0}, {Verb::observe, 1}}},
@@ -108,8 +120,11 @@ Trace everyStep() {
                 steps.push_back(removal(s, first, n));
         for (std::int64_t delta : {-1, 1})
             steps.push_back({Verb::shift, s, 0, delta});
-        for (Verb verb : {Verb::attend, Verb::observe, Verb::release, Verb::keep})
+        for (Verb verb :
+             {Verb::attend, Verb::observe, Verb::save, Verb::release, Verb::keep})
             steps.push_back({verb, s});
+        for (std::size_t to = 0; to < 2; ++to)
+            steps.push_back({Verb::restore, s, to});
         steps.push_back({Verb::fork, s, 1 - s});
     }
     return steps;

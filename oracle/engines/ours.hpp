@@ -146,6 +146,10 @@ class Ours : public properties::AnyEngine {
     Answer reorder(std::vector<properties::SequenceId> const& parents) override {
         return answer(engine_.reorder(parents));
     }
+    Answer save(properties::SequenceId s) override { return answer(engine_.save(id(s))); }
+    Answer restore(properties::SequenceId from, properties::SequenceId to) override {
+        return answer(engine_.restore({id(from), id(to)}));
+    }
     Answer keep(properties::SequenceId s) override { return answer(engine_.keep(id(s))); }
     Answer reset() override {
         engine_.reset();
