@@ -5,7 +5,7 @@
 //
 //     the sink of a head adds exp(logit - m) to the sum of the weights, whoever asks
 //
-// Breaks decodeWithCache_eq_fullAttention. A relative in the wild: kekzl/imp #1345.
+// Breaks sink_shares_weight. A relative in the wild: kekzl/imp #1345.
 #pragma once
 #include "impl/decisions.hpp"
 
@@ -15,7 +15,7 @@ namespace kv::bugs {
 
 struct SinkIsLostInDecode : impl::Standard {
     static constexpr std::string_view name = "sink_is_lost_in_decode";
-    static constexpr std::string_view theorem = "decodeWithCache_eq_fullAttention";
+    static constexpr std::string_view theorem = "sink_shares_weight";
     static constexpr std::string_view story = "decoding drops the sink that prefill knows";
     static constexpr std::string_view tracker = "kekzl/imp #1345";
 

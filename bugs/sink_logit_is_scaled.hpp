@@ -5,7 +5,7 @@
 //
 //     the sink of a head adds exp(logit - m) to the sum of the weights
 //
-// Breaks decodeWithCache_eq_fullAttention. A relative in the wild: ROCm/rocm-libraries #12227.
+// Breaks sink_shares_weight. A relative in the wild: ROCm/rocm-libraries #12227.
 #pragma once
 #include "impl/decisions.hpp"
 
@@ -15,7 +15,7 @@ namespace kv::bugs {
 
 struct SinkLogitIsScaled : impl::Standard {
     static constexpr std::string_view name = "sink_logit_is_scaled";
-    static constexpr std::string_view theorem = "decodeWithCache_eq_fullAttention";
+    static constexpr std::string_view theorem = "sink_shares_weight";
     static constexpr std::string_view story = "the logit of a sink is scaled like a score";
     static constexpr std::string_view tracker = "ROCm/rocm-libraries #12227";
 

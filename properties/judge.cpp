@@ -18,6 +18,7 @@
 #include "rollback.hpp"
 #include "save.hpp"
 #include "share.hpp"
+#include "sink.hpp"
 #include "spelling.hpp"
 #include "step.hpp"
 #include "storing.hpp"
@@ -465,12 +466,14 @@ class Run {
         std::size_t layer, row;
     };
     /// What attention over no row gives, where it is promised: a zero of either sign, or no number.
+    /// A sink alone takes all of the weight, which gives 0 unless a kernel meets its own -inf.
     void compareEmptyRow(OutputRow const& at, std::vector<float> const& got) {
+        auto const& d = declaration_.layers[at.layer];
         bool const isZero = declaration_.promised().emptyRow == EmptyRow::zero;
-        std::size_t const dim = declaration_.layers[at.layer].valueDim;
+        std::size_t const dim = d.valueDim;
         coverage_.outputs += got.size();
         for (std::size_t i = 0; i < got.size() && !violation_; ++i)
-            if (isZero ? got[i] != 0 : !std::isnan(got[i]))
+            if (!(got[i] == 0 && (isZero || d.sinkLogits)) && !(std::isnan(got[i]) && !isZero))
                 differ(fmt::format("sequence {}, layer {}, no row, query head {}, component {}",
                                    at.sequence, at.layer, i / dim, i % dim),
                        number(got[i]), isZero ? "0" : "not a number");
@@ -580,7 +583,7 @@ InputsOfStem inputsOf(std::string_view stem) {
         {"window", windowInputs},       {"evict", evictInputs},
         {"remove", removeInputs},       {"release", releaseInputs},
         {"reorder", reorderInputs},     {"share", shareInputs},
-        {"step", stepInputs},
+        {"sink", sinkInputs},           {"step", stepInputs},
         {"save", saveInputs},
         {"attention", attentionInputs}, {"prefill", prefillInputs},
         {"decode", decodeInputs},       {"layers", layersInputs},

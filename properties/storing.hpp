@@ -143,7 +143,8 @@ inline StoringLayer storingLayer(LayerDeclaration const& d, Numerics const& nume
             .position = {plain.position, convertsTurned(d) ? keys : nullptr,
                          leavesTurnsOpen(d, numerics),
                          isConverted(d.queryFormat) ? queries : nullptr,
-                         leavesQueriesOpen(d, numerics)}};
+                         leavesQueriesOpen(d, numerics)},
+            .sinkLogits = plain.sinkLogits};
 }
 
 struct NoStoredRow : std::runtime_error {

@@ -1,6 +1,6 @@
 // subject: choose lengths worth the whole vocabulary.
 //
-// Inputs of trace_eq_spec, erase_commutes.
+// Inputs of trace_eq_spec.
 // The fixed trace of the claim; random traces come from check.hpp.
 #pragma once
 #include "inputs.hpp"

@@ -331,12 +331,12 @@ Step drawnStep(Declaration const& d, State const& state, Draw& draw) {
     // Looking is one verb among others: a state that is repaired by looking must be left alone.
     static std::vector<Verb> const weighted{
         Verb::append,   Verb::append,   Verb::append,  Verb::prefill, Verb::prefill,
-        Verb::step,     Verb::step,
         Verb::attend,   Verb::attend,   Verb::attend,  Verb::observe, Verb::observe,
         Verb::rollback, Verb::rollback, Verb::fork,    Verb::fork,    Verb::evict,
         Verb::evict,    Verb::remove,   Verb::remove,  Verb::remove,  Verb::shift,
         Verb::shift,    Verb::reorder,  Verb::save,    Verb::save,    Verb::restore,
-        Verb::restore,  Verb::release,  Verb::keep,    Verb::reset};
+        Verb::restore,  Verb::release,  Verb::keep,    Verb::reset,   Verb::step,
+        Verb::step};
     do step.verb = draw.pick(weighted);
     while (!state.offers(step.verb));
     drawSequence(step, d, state, draw);

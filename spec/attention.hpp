@@ -10,8 +10,7 @@
 //
 // A head may have a sink logit: a score that is learned, that belongs to no key and is neither
 // scaled nor masked. It takes a share of the weight and adds no value, as a last row of zeros would
-// (gpt-oss; Miller, "Attention is off by one", has it at 0). A row that sees nothing has no mean;
-// the spec refuses it instead of inventing one.
+// (sink.hpp). A row that sees nothing has no mean; the spec refuses it instead of inventing one.
 //
 // Checked by the compiler in proofs/attention.cpp, on engines by properties/attention.hpp.
 // Broken in the wild: bugs/rolled_back_row_visible.hpp.
@@ -62,29 +61,41 @@ struct AtOnce {
     }
 };
 
+/// How a turned query head scores a key at this distance, which is 0 or less.
+template <class L, class Head, class Key>
+constexpr auto scoreOf(L const& layer, std::size_t h, Head const& turned, Key const& key,
+                       Position distance) {
+    using S = typename L::Scalar;
+    S const score = Reduce<S>::dot(turned, key) * layer.scale;
+    if (layer.position.slopes.size() == 0) return score;
+    return score + Num<S>::multiple(layer.position.slopes[h], distance);
+}
+/// The value of a sink: 0, without a constant of its own.
+template <class L>
+constexpr auto nothingOf(L const& layer) {
+    return tabulate(layer.valueDim, [&](std::size_t) {
+        return Num<typename L::Scalar>::multiple(layer.scale, 0);
+    });
+}
+
 /// One query row, all heads, at position `at`.
 template <class L, class R, class Mean = AtOnce<typename L::Scalar>>
 constexpr typename L::Output attendRows(L const& layer, Position at,
                                         typename L::Query const& query, R const& rows,
                                         Mean mean = {}) {
-    using S = typename L::Scalar;
     std::vector<std::size_t> shown;
     for (std::size_t j = 0; j < rows.count; ++j)
         if (rows.sees(Sight{.query = at, .key = rows.positionAt(j), .index = j}))
             shown.push_back(j);
     if (shown.empty()) throw ShapeError("a query that sees no key has no attention");
     auto const turned = turnedQuery(layer.position, query, at);
-    // Zero without a constant of its own: 0 * scale.
-    auto const nothing =
-        tabulate(layer.valueDim, [&](std::size_t) { return Num<S>::multiple(layer.scale, 0); });
+    auto const nothing = nothingOf(layer);
     std::size_t const logits = layer.sinkLogits.size() == 0 ? 0 : 1;
     return tabulate(layer.queryHeads, [&](std::size_t h) {
         std::size_t const g = kvHead(h, layer.queryHeads, layer.kvHeads);
         auto const scores = tabulate(shown.size(), [&](std::size_t j) {
-            S const score = Reduce<S>::dot(turned[h], rows.keyAt(shown[j])[g]) * layer.scale;
-            if (layer.position.slopes.size() == 0) return score;
-            return score + Num<S>::multiple(layer.position.slopes[h],
-                                            rows.positionAt(shown[j]) - at);
+            return scoreOf(layer, h, turned[h], rows.keyAt(shown[j])[g],
+                           rows.positionAt(shown[j]) - at);
         });
         return mean(
             shown.size() + logits,

@@ -50,11 +50,14 @@ inline constexpr Theorem evict_invisible_under_window{
         auto const n = world.length();
         auto const gone = rowsOutOfSight(world.layer().mask, n);
         auto const full = fullAttention(world.layer(), exactTokens(world, n + nat<2>));
-        // Decoding twice: one decode lets a lost base position survive.
-        auto once = subject.appendKV(subject.evict(fed(subject, world, n), gone), world.token(n));
+        // In two goes, for the first may end anywhere; decoding behind each, for one decode lets a
+        // lost base position survive.
+        auto const half = gone - gone / nat<2>;
+        auto once = subject.appendKV(subject.evict(fed(subject, world, n), half), world.token(n));
         equation.row({.what = What::output, .row = n}, subject.attend(once, world.token(n).query),
                      full[std::size_t{n}]);
-        auto twice = subject.appendKV(std::move(once), world.token(n + nat<1>));
+        auto rest = subject.evict(std::move(once), gone - half);
+        auto twice = subject.appendKV(std::move(rest), world.token(n + nat<1>));
         equation.row({.what = What::output, .row = n + nat<1>},
                      subject.attend(twice, world.token(n + nat<1>).query),
                      full[std::size_t{n + nat<1>}]);

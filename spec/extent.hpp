@@ -8,7 +8,7 @@
 //     smaller(m, n)     the lesser of two lengths
 //     lessBy(m, n)      m - n, or 0
 //
-// That the two readings agree is itself a theorem, erase_commutes (subject.hpp).
+// That the two readings agree is itself a theorem, erase_commutes (erase.hpp).
 //
 // Not said here: sequences of such a length (seq.hpp).
 #pragma once

@@ -21,6 +21,7 @@
 #include "heads.hpp"     // query heads share kv heads
 #include "window.hpp"    // which keys a query sees
 #include "attention.hpp" // what every shortcut must equal
+#include "sink.hpp"      // what takes weight and adds nothing
 #include "decode.hpp"    // one query through the cache
 #include "prefill.hpp"   // many tokens at once
 #include "layers.hpp"    // the whole model
@@ -50,4 +51,5 @@
 #include "enclosure.hpp"  // what it may then compute
 #include "spec.hpp"       // the spec as what is judged
 #include "subject.hpp"    // every verb in turn
+#include "erase.hpp"      // lengths as types, lengths as numbers
 #include "laws.hpp"       // every theorem, under its verb

@@ -8,7 +8,7 @@
 //
 // The order is that of specificity: when several laws break, a verdict names the first.
 #pragma once
-#include "subject.hpp"
+#include "erase.hpp"
 
 #include <vector>
 
@@ -44,6 +44,7 @@ constexpr auto stem(std::string_view name, Theorems const&... theorems) {
 inline constexpr auto laws = hana::make_tuple(
     stem("append", appendKV_length, appendKV_last_key, appendKV_last_value, appendKV_prefix),
     stem("capacity", capacity_refuses_unchanged),
+    stem("sink", sink_shares_weight),
     stem("position", position_append_is_next, position_storage_agrees, shift_eq_recompute_layer0,
          position_score_relative),
     stem("rollback", rollback_append, rollback_then_append_eq_fresh),
@@ -66,7 +67,8 @@ inline constexpr auto laws = hana::make_tuple(
          paging_full_refuses_unchanged),
     stem("memory", memory_counts_every_number, memory_grows_by_blocks),
     stem("invariance", repeat_same_bits, chunk_same_bits, copy_same_bits),
-    stem("subject", trace_eq_spec, erase_commutes));
+    stem("subject", trace_eq_spec),
+    stem("erase", erase_commutes));
 
 /// Calls f(stem name, theorem) for every theorem, in order.
 template <class F>

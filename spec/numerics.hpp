@@ -94,7 +94,7 @@ struct LayerDeclaration {
         (StoredFormat, queryFormat),      // into which a turned query is converted before it meets
                                           // a key, unscaled; f32: it is asked as given
         (std::optional<Numerics>, numerics),  // where this layer computes in its own way
-        (std::optional<std::vector<float>>, sinkLogits),  // one per query head (attention.hpp):
+        (std::optional<std::vector<float>>, sinkLogits),  // one per query head (sink.hpp):
                                                           // as a score is, after its scale
         (std::optional<std::size_t>, chunk));  // positions of one chunk: a query sees its own only
     friend bool operator==(LayerDeclaration const&, LayerDeclaration const&) = default;

@@ -19,6 +19,7 @@
 #include "reorder.hpp"
 #include "save.hpp"
 #include "share.hpp"
+#include "sink.hpp"
 #include "step.hpp"
 
 namespace kv {

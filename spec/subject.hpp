@@ -2,13 +2,7 @@
 //
 // A claim asks its subject to do things and compares what comes of it with the spec. The subject
 // may be the spec itself (spec.hpp) or an engine (properties/judge.hpp). Here it is asked for every
-// verb in turn, and the spec is read with lengths as types and with lengths as numbers.
-//
-//     trace_eq_spec     whatever was done, the read-back is the spec's
-//     erase_commutes    forgetting that a length is a type changes nothing
-//
-// The second one ties the two readings of this text together: what the compiler proves of types
-// holds for the numbers that an oracle computes with.
+// verb in turn: whatever was done, the read-back is the spec's.
 //
 // Checked by the compiler in proofs/subject.cpp, on engines by properties/subject.hpp.
 // Not said here: which traces are worth trying (properties/).
@@ -16,23 +10,6 @@
 #include "spec.hpp"
 
 namespace kv {
-
-/// The same row, sequence or cache with every length as a number.
-template <class S>
-constexpr auto erased(S const& scalar) {
-    return scalar;
-}
-template <class T, Extent E>
-constexpr auto erased(Seq<T, E> const& seq) {
-    return tabulate(Dyn{seq.size()}, [&](std::size_t i) { return erased(seq[i]); });
-}
-template <class Key, class Value, Extent N>
-constexpr auto erased(Cache<Key, Value, N> const& c) {
-    auto keys = erased(c.keys);
-    auto values = erased(c.values);
-    return Cache<std::decay_t<decltype(keys[0])>, std::decay_t<decltype(values[0])>, Dyn>{
-        erased(c.positions), keys, values, c.next};
-}
 
 /// Every verb: a token that may not fit, taken back; three of which one is removed, so that there
 /// is a gap, taken back; n + 1 tokens by prefill; a fork whose sides change places; a token for
@@ -86,18 +63,6 @@ inline constexpr Theorem trace_eq_spec{
         Spec spec{world.layer(), world.capacity()};
         compareRuns(equation, everyVerbOnce(subject, world), everyVerbOnce(spec, exact),
                     world.length());
-        return equation;
-    }};
-
-inline constexpr Theorem erase_commutes{
-    "erase_commutes", "lengths as types change nothing", ofSpec, free, Owed::computes,
-    [](auto& subject, auto const& world) {
-        auto equation = equationOf(subject, world);
-        auto const left = hana::transform(everyVerbOnce(subject, world),
-                                          [](auto const& seen) { return erased(seen); });
-        auto const plain = world.erased();
-        Spec spec{plain.layer(), plain.capacity()};
-        compareRuns(equation, left, everyVerbOnce(spec, plain), world.length());
         return equation;
     }};
 

@@ -13,11 +13,13 @@
 #include <cmath>
 #include <limits>
 #include <span>
+#include <stdexcept>
 
 namespace kv::examples {
 
 using properties::Answer;
 using properties::AnyEngine;
+using properties::BatchTokens;
 using properties::Content;
 using properties::LayerRows;
 using properties::Outputs;
@@ -81,16 +83,10 @@ class StoringEngine : public AnyEngine {
     Declaration const& declaration() const override { return declaration_; }
 
     Answer prefill(SequenceId s, Tokens const& tokens, Outputs& outputs) override {
-        Content before, all;
+        Content before;
         if (!observe(s, before)) return Answer::refused("unknown sequence");
         if (auto const answer = append(s, tokens); !answer) return answer;
-        if (!observe(s, all)) return Answer::refused("unknown sequence");
-        outputs.assign(declaration_.layers.size(), {});
-        for (std::size_t l = 0; l < outputs.size(); ++l)
-            for (std::size_t t = 0; t < tokens.count; ++t) {
-                auto const one = answered(l, all, before.length + t + 1, tokens, t);
-                outputs[l].insert(outputs[l].end(), one.begin(), one.end());
-            }
+        outputs = answers(s, tokens, before.length);
         return Answer::accepted();
     }
     Answer attend(SequenceId s, Tokens const& tokens, Outputs& outputs) override {
@@ -103,6 +99,18 @@ class StoringEngine : public AnyEngine {
     }
 
    protected:
+    /// What the queries of tokens are answered that were stored behind `before` rows.
+    Outputs answers(SequenceId s, Tokens const& tokens, std::size_t before) {
+        Content all;
+        if (!observe(s, all)) throw std::logic_error("rows that were stored are read back");
+        Outputs outputs(declaration_.layers.size());
+        for (std::size_t l = 0; l < outputs.size(); ++l)
+            for (std::size_t t = 0; t < tokens.count; ++t) {
+                auto const one = answered(l, all, before + t + 1, tokens, t);
+                outputs[l].insert(outputs[l].end(), one.begin(), one.end());
+            }
+        return outputs;
+    }
     /// A read-back of rows that stand at positions 0, 1, 2 and so on.
     static Content contentOf(std::size_t length, std::vector<LayerRows> rows) {
         Content seen{length, std::int64_t(length), {}};

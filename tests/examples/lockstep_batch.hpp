@@ -53,28 +53,55 @@ class LockstepCache {
 };
 
 inline std::vector<Verb> lockstepVerbs() {
-    return {Verb::append, Verb::prefill, Verb::attend, Verb::observe, Verb::release, Verb::reset};
+    return {Verb::append, Verb::prefill, Verb::step, Verb::attend, Verb::observe, Verb::release,
+            Verb::reset};
 }
 
-class LockstepEngine : public StoringEngine {
+/// A step is refused as a whole, before a row is stored; an append is a step of one sequence.
+class BatchEngine : public StoringEngine {
+   public:
+    using StoringEngine::StoringEngine;
+
+    Answer append(SequenceId s, Tokens const& tokens) override {
+        if (s >= declaration().sequences) return Answer::refused("unknown sequence");
+        if (lengthOf(s) + tokens.count > declaration().capacity)
+            return Answer::refused("more rows than capacity");
+        store({{s, tokens}});
+        return Answer::accepted();
+    }
+    Answer step(std::vector<BatchTokens> const& items, std::vector<Outputs>& outputs) override {
+        std::vector<bool> isNamed(declaration().sequences);
+        std::vector<std::size_t> before;
+        for (auto const& [s, tokens] : items) {
+            if (s >= isNamed.size() || isNamed[s])
+                return Answer::refused("unknown sequence, or one that is named twice");
+            if (lengthOf(s) + tokens.count > declaration().capacity)
+                return Answer::refused("more rows than capacity");
+            isNamed[s] = true;
+            before.push_back(lengthOf(s));
+        }
+        store(items);
+        outputs.assign(items.size(), {});
+        for (std::size_t i = 0; i < items.size(); ++i)
+            if (items[i].tokens.count > 0)
+                outputs[i] = answers(items[i].sequence, items[i].tokens, before[i]);
+        return Answer::accepted();
+    }
+
+   private:
+    virtual std::size_t lengthOf(SequenceId s) const = 0;
+    virtual void store(std::vector<BatchTokens> const& items) = 0;
+};
+
+class LockstepEngine : public BatchEngine {
    public:
     explicit LockstepEngine(Accident accident)
-        : StoringEngine(declared("lockstep batch", 3, lockstepVerbs())) {
+        : BatchEngine(declared("lockstep batch", 3, lockstepVerbs())) {
         for (auto const& d : declaration().layers)
             layers_.push_back({declaration().sequences, declaration().capacity,
                                d.kvHeads * d.keyDim, d.kvHeads * d.valueDim, accident});
     }
 
-    Answer append(SequenceId s, Tokens const& tokens) override {
-        if (layers_[0].length(s) + tokens.count > declaration().capacity)
-            return Answer::refused("more rows than capacity");
-        std::vector<bool> active(declaration().sequences);
-        active.at(s) = true;
-        for (std::size_t t = 0; t < tokens.count; ++t)
-            for (std::size_t l = 0; l < layers_.size(); ++l)
-                layers_[l].decode(padded(tokens.layers[l], t, tokens.count, s), active);
-        return Answer::accepted();
-    }
     Answer observe(SequenceId s, Content& seen) override {
         std::vector<LayerRows> all;
         for (auto const& layer : layers_) all.push_back(layer.rows(s));
@@ -92,37 +119,45 @@ class LockstepEngine : public StoringEngine {
     }
 
    private:
-    /// The rows of one token, where its sequence stands in the batch.
-    LayerRows padded(LayerRows const& rows, std::size_t token, std::size_t count,
-                     SequenceId s) const {
-        auto const one = [&](std::vector<float> const& all) {
-            std::size_t const width = all.size() / count;
-            std::vector<float> batch(width * declaration().sequences, -1);
-            std::copy_n(&all[token * width], width, &batch[s * width]);
-            return batch;
+    std::size_t lengthOf(SequenceId s) const override { return layers_[0].length(s); }
+    /// As many decodes as the longest item has tokens; who has none left is inactive.
+    void store(std::vector<BatchTokens> const& items) override {
+        std::size_t most = 0;
+        for (auto const& item : items) most = std::max(most, item.tokens.count);
+        for (std::size_t t = 0; t < most; ++t) {
+            std::vector<bool> active(declaration().sequences);
+            for (auto const& item : items) active.at(item.sequence) = t < item.tokens.count;
+            for (std::size_t l = 0; l < layers_.size(); ++l)
+                layers_[l].decode(padded(items, t, l), active);
+        }
+    }
+
+    /// Token t of each sequence that has one, where its sequence stands in the batch.
+    LayerRows padded(std::vector<BatchTokens> const& items, std::size_t t, std::size_t l) const {
+        auto const& d = declaration().layers[l];
+        std::size_t const batch = declaration().sequences;
+        LayerRows rows{std::vector<float>(batch * d.kvHeads * d.keyDim, -1),
+                       std::vector<float>(batch * d.kvHeads * d.valueDim, -1), {}};
+        auto const put = [&](std::vector<float>& to, std::vector<float> const& from,
+                             SequenceId s) {
+            std::size_t const width = to.size() / batch;
+            std::copy_n(&from[t * width], width, &to[s * width]);
         };
-        return {one(rows.keys), one(rows.values), {}};
+        for (auto const& item : items) {
+            if (t >= item.tokens.count) continue;
+            put(rows.keys, item.tokens.layers[l].keys, item.sequence);
+            put(rows.values, item.tokens.layers[l].values, item.sequence);
+        }
+        return rows;
     }
 
     std::vector<LockstepCache> layers_;
 };
 
-class Recomputing : public StoringEngine {
+class Recomputing : public BatchEngine {
    public:
-    Recomputing() : StoringEngine(declared("recomputing", 3, lockstepVerbs())), past_(3) {}
+    Recomputing() : BatchEngine(declared("recomputing", 3, lockstepVerbs())), past_(3) {}
 
-    Answer append(SequenceId s, Tokens const& tokens) override {
-        if (past_.at(s).size() + tokens.count > declaration().capacity)
-            return Answer::refused("more rows than capacity");
-        for (std::size_t t = 0; t < tokens.count; ++t) {
-            std::vector<LayerRows> token;
-            for (auto const& rows : tokens.layers)
-                token.push_back({part(rows.keys, t, tokens.count),
-                                 part(rows.values, t, tokens.count), {}});
-            past_[s].push_back(std::move(token));
-        }
-        return Answer::accepted();
-    }
     Answer observe(SequenceId s, Content& seen) override {
         std::vector<LayerRows> all(declaration().layers.size());
         for (auto const& token : past_.at(s))
@@ -144,6 +179,17 @@ class Recomputing : public StoringEngine {
     }
 
    private:
+    std::size_t lengthOf(SequenceId s) const override { return past_[s].size(); }
+    void store(std::vector<BatchTokens> const& items) override {
+        for (auto const& [s, tokens] : items)
+            for (std::size_t t = 0; t < tokens.count; ++t) {
+                std::vector<LayerRows> token;
+                for (auto const& rows : tokens.layers)
+                    token.push_back({part(rows.keys, t, tokens.count),
+                                     part(rows.values, t, tokens.count), {}});
+                past_[s].push_back(std::move(token));
+            }
+    }
     static std::vector<float> part(std::vector<float> const& rows, std::size_t token,
                                    std::size_t count) {
         auto const width = std::ptrdiff_t(rows.size() / count);
