@@ -16,7 +16,7 @@ namespace kv::bugs {
 struct ChunkIsReadAsWindow : impl::Standard {
     static constexpr std::string_view name = "chunk_is_read_as_window";
     static constexpr std::string_view theorem = "window_eq_masked_full";
-    static constexpr std::string_view story = "a chunk of c positions is read as a window of c keys";
+    static constexpr std::string_view story = "a chunk of positions is read as a window";
     static constexpr std::string_view tracker = "huggingface/transformers #37351";
 
     static constexpr bool isInChunk(impl::Seen s) {

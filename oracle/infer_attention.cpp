@@ -222,21 +222,26 @@ Convention repeatsOf(Prober& prober, std::size_t layer) {
 /// The kv head that each query head reads.
 using HeadMap = std::optional<std::vector<std::size_t>>;
 
-/// Values: head g holds g + 1 in every row, so the output of a query head names its head.
+/// Values: one head after the other holds 1 in every row, and the query heads that read it show it.
 HeadMap valueHeads(Prober& prober, std::size_t layer) {
     auto const& size = prober.given().layers[layer];
-    auto const output = prober.answer(
-        layer, {.count = std::min<std::size_t>(2, prober.given().capacity),
-                .value = [](auto, auto h, auto) { return float(h + 1); }});
-    if (!output)
-        return std::nullopt;
-    std::vector<std::size_t> map;
-    for (std::size_t h = 0; h < size.queryHeads; ++h) {
-        float const head = std::round((*output)[h * size.valueDim]);
-        if (!(head >= 1 && head <= float(size.kvHeads)))
+    std::vector<std::size_t> map(size.queryHeads, size.kvHeads);
+    for (std::size_t g = 0; g < size.kvHeads; ++g) {
+        auto const output = prober.answer(
+            layer, {.count = std::min<std::size_t>(2, prober.given().capacity),
+                    .value = [=](auto, auto h, auto) { return h == g ? 1.0f : 0.0f; }});
+        if (!output)
             return std::nullopt;
-        map.push_back(std::size_t(head) - 1);
+        for (std::size_t h = 0; h < size.queryHeads; ++h) {
+            if ((*output)[h * size.valueDim] == 0)
+                continue;
+            if (map[h] != size.kvHeads)
+                return std::nullopt;
+            map[h] = g;
+        }
     }
+    if (std::ranges::find(map, size.kvHeads) != map.end())
+        return std::nullopt;
     return map;
 }
 
@@ -267,7 +272,7 @@ Convention headsOf(Prober& prober, std::size_t layer, SeenLayer const& seen) {
     Convention convention{"kvHeadOfQueryHead", {}};
     auto const values = valueHeads(prober, layer);
     if (!values) {
-        convention.seen.how = "an output over rows of one value per kv head is none of them";
+        convention.seen.how = "an output hangs on the values of several kv heads, or of none";
         return convention;
     }
     std::vector<std::size_t> specified;

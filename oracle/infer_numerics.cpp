@@ -239,6 +239,8 @@ Guess<SeenPrecision> weightsOf(Prober& prober, std::size_t layer, SeenLayer cons
         return Result::seen({SeenLimit{bits, isHidden || bits >= enoughBits}, {}, {}},
                             std::move(how));
     };
+    if (series->bits == 0)
+        return Result::unknown("no weight is a normal number");
     if (series->bits < shown)
         return limited(int(series->bits), "normalised weights of 16 pairs of scores have no more "
                                           "bits, though an output of more was seen");

@@ -167,29 +167,44 @@ void probeSlopes(Prober& prober, std::size_t layer, SeenLayer& seen) {
                                "of zeros; that it grows with the distance was not tried");
 }
 
-/// A row that is alone under a score of 0 has the share 1 / (1 + exp(logit)) of the weight.
+/// A row that is alone under a score of 0 has the share 1 / (1 + exp(logit)) of the weight. What
+/// its value became in the cache has to be read back.
 void probeSinks(Prober& prober, std::size_t layer, SeenLayer& seen) {
     using Result = Guess<std::vector<Measured>>;
-    auto const output = prober.answer(layer, {.value = [](auto, auto, auto) { return 1.0f; }});
+    LayerSizes const& size = prober.given().layers[layer];
+    Rows const row{.value = [](auto, auto, auto) { return 1.0f; }};
+    auto const engine = prober.engine();
+    bool const isStored = prober.store(*engine, layer, row);
+    auto const output = isStored ? prober.ask(*engine, layer, row) : std::nullopt;
+    auto const content = output ? prober.content(*engine) : std::nullopt;
+    if (!content) {
+        seen.sinkLogits = Result::unknown(refusal(prober));
+        return;
+    }
     double const error = errorOf(0, seen.numerics);
     auto const logit = [](double share) {
         return share < 1 ? std::log(1 / share - 1) : -std::numeric_limits<double>::infinity();
     };
     std::vector<Measured> logits;
-    auto const dim = prober.given().layers[layer].valueDim;
-    for (std::size_t j = 0; output && j < output->size(); j += dim) {
-        double const share = (*output)[j];
+    auto const unknown = Result::unknown("the value of a single row does not come back, nor a part "
+                                         "of it");
+    auto const& values = content->layers[layer].values;
+    for (std::size_t h = 0; h < size.queryHeads; ++h) {
+        std::size_t const at = h * size.kvHeads / size.queryHeads * size.valueDim;
+        double const held = at < values.size() ? double(values[at]) : 0;
+        double const share = double((*output)[h * size.valueDim]) / held;
         if (!(share > 0 && share <= 1 && error < 1)) {
-            seen.sinkLogits = Result::unknown("the value of a single row does not come back, nor a "
-                                              "part of it");
+            seen.sinkLogits = unknown;
             return;
         }
-        logits.push_back({logit(share * (1 + error)), logit(share * (1 - error)), logit(share)});
+        Measured one{logit(share * (1 + error)), logit(share * (1 - error)), logit(share)};
+        // One that may be a whole number is taken for it.
+        if (double const whole = std::round(one.likely); one.holds(whole))
+            one.likely = whole;
+        logits.push_back(one);
     }
-    seen.sinkLogits = output ? Result::seen(std::move(logits),
-                                            "the part of the value of a single row that comes "
-                                            "back, under a query of zeros")
-                             : Result::unknown(refusal(prober));
+    seen.sinkLogits = Result::seen(std::move(logits), "the part of the value of a single row that "
+                                                      "comes back, under a query of zeros");
 }
 
 /// The usual factors of a score that lie in the interval: 1/sqrt(keyDim), and 1.

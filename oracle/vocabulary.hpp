@@ -5,8 +5,9 @@
 // theorems and the fields of a declaration that express it, or why nothing does. An adapter is
 // written with this table beside it.
 //
-// The rows are the work of hands; that each verb, theorem and field that they name exists, and that
-// none is missing, is a test (tests/vocabulary_test.cpp).
+// The rows are the work of hands. That each verb, theorem and field that they name exists, and that
+// no verb, no theorem and no field of a layer, a format, a promise or a pool is missing, is a test
+// (tests/vocabulary_test.cpp).
 //
 // Not said here: what a theorem claims (catalog.hpp).
 #pragma once

@@ -400,11 +400,28 @@ Complaint badOrder(Declaration const& declaration) {
                                "ascending; expected any: a kernel may begin with the sink, or end "
                                "with it",
                                l);
-        if (declaration.layers[l].window > 0)
-            return fmt::format("layers[{0}].window is {1} and its numerics.keyOrder is ascending; "
-                               "expected any: blocks are counted from the first key that a query "
-                               "sees, and in a window a kernel may count from elsewhere",
-                               l, declaration.layers[l].window);
+        LayerDeclaration const& layer = declaration.layers[l];
+        for (Size hides : {Size{"window", layer.window}, Size{"chunk", layer.chunk.value_or(0)}})
+            if (hides.value > 0)
+                return fmt::format(
+                    "layers[{0}].{1} is {2} and its numerics.keyOrder is ascending; expected any: "
+                    "blocks are counted from the first key that a query sees, and in a {1} a "
+                    "kernel may count from elsewhere",
+                    l, hides.name, hides.value);
+    }
+    return std::nullopt;
+}
+
+/// Queries are rounded before they are turned, and what a codec makes of rounded ones is not said.
+Complaint badQueries(Declaration const& declaration) {
+    for (std::size_t l = 0; l < declaration.layers.size(); ++l) {
+        Numerics const& n = declaration.numericsOf(l);
+        if (isConverted(declaration.layers[l].queryFormat) &&
+            n.query.significandBits < precisions::f32.significandBits)
+            return fmt::format("layers[{}].queryFormat is there and its numerics.query has {} "
+                               "significand bits; expected {}: the format says how queries are "
+                               "rounded",
+                               l, n.query.significandBits, precisions::f32.significandBits);
     }
     return std::nullopt;
 }
@@ -478,6 +495,8 @@ std::optional<std::string> contradiction(Declaration const& declaration, RotaryT
     if (auto complaint = badNumerics("numerics", declaration.numerics))
         return complaint;
     if (auto complaint = shiftOfChunks(declaration))
+        return complaint;
+    if (auto complaint = badQueries(declaration))
         return complaint;
     return badOrder(declaration);
 }

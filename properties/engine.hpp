@@ -133,7 +133,8 @@ class AnyEngine {
     virtual Answer reorder([[maybe_unused]] std::vector<SequenceId> const& parents) {
         return notOffered();
     }
-    /// Makes a copy of the sequence outside of the cache, in place of the last one of it.
+    /// Makes a copy of the sequence outside of the cache, in place of the last one of it. There is
+    /// room for one of each.
     virtual Answer save(SequenceId) { return notOffered(); }
     /// Makes the empty sequence `to`, which may be `from`, equal to what was last saved of `from`,
     /// whatever has become of it since. The copy stays; a reset does not empty it either. Where

@@ -237,9 +237,7 @@ void State::apply(Step const& step) {
             for (auto& position : s.positions) position += step.delta;
             break;
         case Verb::save:
-            // Blocks that it holds for rows taken back are not part of the copy.
             saved_[step.sequence] = s;
-            saved_[step.sequence]->peak = s.end;
             break;
         case Verb::restore: become(sequences_.at(step.to), *saved_.at(step.sequence)); break;
         case Verb::release: s = emptied(s); break;

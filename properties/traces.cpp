@@ -91,7 +91,7 @@ StoredFormat scaled(StoredFormat format, std::size_t heads, std::size_t dim) {
 std::vector<float> sinkLogits(std::size_t heads) {
     std::vector<float> all;
     for (std::size_t h = 0; h < heads; ++h) {
-        float const three[] = {0, -512, 3.0f / 4};
+        float const three[] = {0, -512, 1};
         all.push_back(three[h % 3]);
     }
     return all;
@@ -408,16 +408,16 @@ std::vector<Setup> standardSetups(Candidate const& candidate) {
     usual.keyDim = 6;
     usual.angles = Angles::usual;
     usual.layout = RotaryLayout::halfSplit;
-    usual.hasSinkLogits = true;
     auto biased = plain;
     biased.keyDim = 3;
     biased.isBiased = true;
     auto chunked = plain;
     chunked.chunk = 3;
+    chunked.hasSinkLogits = true;
     std::vector<Setup> all;
     std::size_t next = 0;
     for (auto layers : std::vector<std::vector<LayerWishes>>{
-             {plain, windowed}, {quarters, ring}, {usual, biased}, {chunked}}) {
+             {plain, windowed}, {quarters, ring}, {chunked}, {usual, biased}}) {
         for (auto& wishes : layers) giveFormats(wishes, candidate, next);
         auto declaration = declarationOf(candidate.name, 12, layers);
         declaration.numerics = candidate.numerics;

@@ -3,8 +3,8 @@
 // Inputs of window_eq_masked_full.
 // Zero queries weigh every visible row the same, so one key too many or too few moves the mean;
 // one-hot queries ask for each row in turn; on a falling ladder the oldest visible row wins alone.
-// Equal heads leave the mask alone to blame. Without a window or chunks the law is that of decoding,
-// so it is not asked.
+// Equal heads leave the mask alone to blame. Without a window or chunks the law is that of
+// decoding, so it is not asked.
 #pragma once
 #include "inputs.hpp"
 

@@ -8,9 +8,8 @@
 //     score(i, j) = scale * <turn(p_i) q_i, turn(p_j) k_j> + slope * (p_j - p_i)
 //     fullAttention(tokens)[i] = softmaxMean of the values j that i sees
 //
-// A head may have a sink logit: a score that is learned, that belongs to no key and is neither
-// scaled nor masked. It takes a share of the weight and adds no value, as a last row of zeros would
-// (sink.hpp). A row that sees nothing has no mean; the spec refuses it instead of inventing one.
+// A head may have a sink, a last row of zeros with a score of its own (sink.hpp). A row that sees
+// nothing has no mean; the spec refuses it instead of inventing one.
 //
 // Checked by the compiler in proofs/attention.cpp, on engines by properties/attention.hpp.
 // Broken in the wild: bugs/rolled_back_row_visible.hpp.
@@ -61,21 +60,19 @@ struct AtOnce {
     }
 };
 
-/// How a turned query head scores a key at this distance, which is 0 or less.
+/// How a turned query head scores a key at this distance, at most 0.
 template <class L, class Head, class Key>
 constexpr auto scoreOf(L const& layer, std::size_t h, Head const& turned, Key const& key,
                        Position distance) {
-    using S = typename L::Scalar;
-    S const score = Reduce<S>::dot(turned, key) * layer.scale;
+    auto const score = Reduce<typename L::Scalar>::dot(turned, key) * layer.scale;
     if (layer.position.slopes.size() == 0) return score;
-    return score + Num<S>::multiple(layer.position.slopes[h], distance);
+    return score + Num<typename L::Scalar>::multiple(layer.position.slopes[h], distance);
 }
-/// The value of a sink: 0, without a constant of its own.
+/// The value of a sink: 0, made without a constant.
 template <class L>
 constexpr auto nothingOf(L const& layer) {
-    return tabulate(layer.valueDim, [&](std::size_t) {
-        return Num<typename L::Scalar>::multiple(layer.scale, 0);
-    });
+    return tabulate(layer.valueDim,
+                    [&](auto) { return Num<typename L::Scalar>::multiple(layer.scale, 0); });
 }
 
 /// One query row, all heads, at position `at`.

@@ -46,8 +46,8 @@ enum class CodecRow : std::uint8_t { head, token };
 /// To which format a reader rounds what was stored, once.
 enum class ReadAs : std::uint8_t { f32, f16, bf16 };
 
-/// An orthogonal matrix that turns a codec row before it is quantised; reading undoes it
-/// (orthogonal.hpp). Engines that turn queries too, and undo nothing, read back other rows:
+/// An orthogonal matrix that turns a codec row before it is quantised; reading multiplies by its
+/// transpose, and nobody checks that this undoes it (orthogonal.hpp). Engines that turn queries too, and undo nothing, read back other rows:
 /// ggml_gen_hadamard in llama.cpp, src/llama-kv-cache.cpp, is not declared so.
 struct StoredRotation {
     BOOST_HANA_DEFINE_STRUCT(

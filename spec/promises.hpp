@@ -36,9 +36,9 @@ enum class MaskedSlots : std::uint8_t {
 /// FlashAttention writes zeros (csrc/flash_attn/src/softmax.h, where the sum is 0); a plain softmax
 /// gives not-a-number.
 enum class EmptyRow : std::uint8_t {
-    refused,  ///< the engine must not answer
-    zero,     ///< every component is 0
-    notANumber
+    refused,    ///< the engine must not answer
+    zero,       ///< every component is 0
+    notANumber  ///< or 0 in a layer with sink logits, where the sink takes all of the weight
 };
 
 /// What an engine says beside its shape and its arithmetic. Nothing is the conservative default.

@@ -8,8 +8,10 @@
 //     weight of row j = exp(score(j) - m) / (exp(logit - m) + sum of exp(score(i) - m))
 //
 // It is neither scaled nor masked, it outlives every eviction, and parts that are merged count it
-// once (merge.hpp). The equation below is that of a single row, which is all that tells the sink
-// from the keys.
+// once; one that is merged by itself is one more part (merge.hpp). The equation below is that of a
+// single row, which is all that tells the sink from the keys.
+//
+// Assumed of every engine: the sink takes part in the maximum m, or exp(logit - m) is a number.
 //
 // Checked by the compiler in proofs/sink.cpp, on engines by properties/sink.hpp.
 // Broken in the wild: bugs/sink_is_lost_in_decode.hpp, bugs/sink_logit_is_scaled.hpp.

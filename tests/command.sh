@@ -95,7 +95,7 @@ fi
 expect 0 stdout ' fields inferred: [0-9]+ agree, 0 differ, ' infer contiguous --json proposal.json
 expect 1 stdout '^  window +inferred: 5; DIFFERS \(declared 4\)$' \
     infer bugs/mask_one_key_too_wide --setup 1
-expect 2 stderr '^kvspec: --setup 9 is none; expected 1 to 3$' infer contiguous --setup 9
+expect 2 stderr '^kvspec: --setup 9 is none; expected 1 to 4$' infer contiguous --setup 9
 expect 2 stderr '"nobody" is no engine; expected contiguous, ' infer nobody
 if ! grep -q '"declaration": {' proposal.json || ! grep -q '"unknown": \[' proposal.json; then
     echo "the proposal holds no declaration, or does not say what is unknown"

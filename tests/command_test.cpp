@@ -219,8 +219,13 @@ CheckRun heldRun() {
     r.coverage.exactOutputs = 60;
     r.coverage.rows = 77;
     r.coverage.vacuousOutputs = 3;
-    r.coverage.pairs[std::size_t(Verb::append)] = {6, 0, 7, 0, 0, 0, 0, 0, 0, 0};
-    r.coverage.pairs[std::size_t(Verb::attend)] = {5, 0, 8, 0, 0, 0, 0, 0, 0, 0};
+    auto const count = [&](Verb first, Verb second) -> std::size_t& {
+        return r.coverage.pairs[std::size_t(first)][std::size_t(second)];
+    };
+    count(Verb::append, Verb::append) = 6;
+    count(Verb::append, Verb::attend) = 7;
+    count(Verb::attend, Verb::append) = 5;
+    count(Verb::attend, Verb::attend) = 8;
     r.seconds = 2;
     for (std::size_t i = 0; i < 12; ++i)
         r.reach.push_back(

@@ -87,7 +87,11 @@ inline Shape smallShape() {
     addQuarterTurns(ring, 8);
     LayerShape all{.queryHeads = 1, .kvHeads = 1, .keyDim = 3, .valueDim = 2};
     all.window = 2;
-    return {.sequences = 2, .capacity = 3, .layers = {ring, all}};
+    // Every key scores 0: a sink at 0 is one row more, and one far below is none.
+    LayerShape cut{.queryHeads = 2, .kvHeads = 1, .keyDim = 3, .valueDim = 1, .scale = 0};
+    cut.chunk = 2;
+    cut.sinkLogits = {0, -256};
+    return {.sequences = 2, .capacity = 3, .layers = {ring, all, cut}};
 }
 
 enum class Verb {
@@ -344,15 +348,21 @@ class Model {
         return true;
     }
 
-    void attend(ModelSequence const& sequence, std::size_t target, Answer& answer) const {
+    void attend(ModelSequence const& sequence, std::size_t asked, Answer& answer) const {
         answer.accepted = !sequence.rows.empty();
         if (!answer.accepted)
             return;
         answer.outputs.resize(shape_.layers.size());
         for (std::size_t l = 0; l < shape_.layers.size(); ++l) {
             LayerShape const& layer = shape_.layers[l];
+            std::size_t const target = layer.scale == 0 ? everyone : asked;
             std::vector<std::size_t> nearest;
             for (std::size_t i = 0; i < sequence.rows.size(); ++i) {
+                auto const chunkOf = [&](ModelRow const& row) {
+                    return layer.chunk == 0 ? 0 : row.position / std::int64_t(layer.chunk);
+                };
+                if (chunkOf(sequence.rows[i]) != chunkOf(sequence.rows.back()))
+                    continue;
                 auto const distance = sequence.rows.back().position - sequence.rows[i].position;
                 if (layer.window > 0 && distance >= static_cast<std::int64_t>(layer.window) &&
                     i >= layer.sinks)
@@ -365,10 +375,12 @@ class Model {
             }
             for (std::size_t h = 0; h < layer.queryHeads; ++h)
                 for (std::size_t d = 0; d < layer.valueDim; ++d) {
+                    std::size_t const sinks =
+                        !layer.sinkLogits.empty() && layer.sinkLogits[h] == 0 ? 1 : 0;
                     float sum = 0;
                     for (std::size_t serial : nearest)
                         sum += valueOf(serial, l, h * layer.kvHeads / layer.queryHeads, d);
-                    answer.outputs[l].push_back(sum / static_cast<float>(nearest.size()));
+                    answer.outputs[l].push_back(sum / static_cast<float>(nearest.size() + sinks));
                 }
         }
     }

@@ -36,18 +36,32 @@ void expectHeld(Make make, std::size_t reachable) {
     EXPECT_GT(report.coverage.casesWithProbe, 0u);
 }
 
+/// It holds, and with its one wrong line it breaks this law.
 template <class Engine>
-void expectJudged(std::size_t reachable) {
+void expectJudged(std::size_t reachable, std::string const& law) {
     expectHeld([] { return std::make_unique<Engine>(Accident::none); }, reachable);
     auto const wrong = checked([] { return std::make_unique<Engine>(Accident::one); });
     ASSERT_TRUE(wrong.violation);
+    EXPECT_EQ(wrong.violation->law, law);
     EXPECT_LE(wrong.violation->trace.steps.size(), 4u) << properties::brief(wrong.violation->trace);
 }
 
-TEST(Examples, a_map_of_layers_that_were_allocated_at_once) { expectJudged<LayerMapEngine>(10); }
-TEST(Examples, updates_at_a_start_position) { expectJudged<StartPositionEngine>(12); }
-TEST(Examples, entries_that_grow_by_concatenation) { expectJudged<DynamicLayersEngine>(16); }
-TEST(Examples, a_batch_in_lockstep_with_an_active_mask) { expectJudged<LockstepEngine>(10); }
+TEST(Examples, a_map_of_layers_that_were_allocated_at_once) {
+    expectJudged<LayerMapEngine>(10, "trace_eq_spec");
+}
+
+TEST(Examples, updates_at_a_start_position) {
+    expectJudged<StartPositionEngine>(12, "rollback_then_append_eq_fresh");
+}
+
+TEST(Examples, entries_that_grow_by_concatenation) {
+    expectJudged<DynamicLayersEngine>(16, "rollback_append");
+}
+
+TEST(Examples, a_batch_in_lockstep_with_an_active_mask) {
+    expectJudged<LockstepEngine>(10, "capacity_refuses_unchanged");
+}
+
 TEST(Examples, the_same_batch_without_a_cache) {
     expectHeld([] { return std::make_unique<Recomputing>(); }, 10);
 }

@@ -192,7 +192,7 @@ TEST(Judge, a_law_of_windows_or_of_shared_heads_is_not_reachable_without_them) {
         return oracle::ours("plain").make({plainDeclaration(), Fill::poison});
     };
     for (auto const& [law, why] :
-         {std::pair{"window_eq_masked_full", "no layer has a window"},
+         {std::pair{"window_eq_masked_full", "no layer has a window, or chunks"},
           std::pair{"heads_gqa_eq_repeated", "in no layer do groups of heads share a kv head"}}) {
         auto const result = conformance(make, law).front();
         EXPECT_EQ(result.outcome, Outcome::notReachable) << law;

@@ -501,7 +501,7 @@ class StoringEngine : public properties::AnyEngine {
     Declaration declaration_;
     Storing how_;
     properties::State state_;
-    std::vector<std::vector<Row>> rows_;
+    std::vector<std::vector<Row>> rows_, saved_;
 };
 
 /// The engine at every shape that is drawn, in these formats.

@@ -1030,15 +1030,33 @@ TEST(Contradiction, names_the_fields) {
              {[](Declaration& d) { d.layers[1].chunk = 2, d.layers[1].window = 3; },
               "layers[1].chunk is 2 and layers[1].window is 3; expected one of them"},
              {[](Declaration& d) { d.layers[1].chunk = 2; },
-              "layers[1].chunk is 2 and verbs has shift; expected no shift: it moves rows into other "
-              "chunks"},
+              "layers[1].chunk is 2 and verbs has shift; expected no shift: it moves rows into "
+              "other chunks"},
              {[](Declaration& d) { d.layers[1].sinkLogits = {0}; },
               "layers[1].sinkLogits has 1 numbers and layers[1].queryHeads is 2; expected one per "
               "query head, or no sinkLogits"},
              {[](Declaration& d) { d.layers[1].sinkLogits = {0, -INFINITY}; },
               "layers[1].sinkLogits[1] is -inf; expected a finite number"},
              {[](Declaration& d) {
+                  std::erase(d.verbs, Verb::shift);
+                  d.layers[1].chunk = 2;
+                  d.layers[1].sinkLogits.reset();
+                  d.numerics = numericsF32Plain;
+                  d.numerics.keyOrder = KeyOrder::ascending;
+                  d.numerics.keyBlock = 16;
+              },
+              "layers[1].chunk is 2 and its numerics.keyOrder is ascending; expected any: blocks "
+              "are counted from the first key that a query sees, and in a chunk a kernel may count "
+              "from elsewhere"},
+             {[](Declaration& d) {
+                  d.layers[1].queryFormat.codec = StoredAs::f16;
+                  d.numerics.query = precisions::bf16;
+              },
+              "layers[1].queryFormat is there and its numerics.query has 8 significand bits; "
+              "expected 24: the format says how queries are rounded"},
+             {[](Declaration& d) {
                   d.layers[1].sinkLogits = {0, 1};
+                  d.numerics = numericsF32Plain;
                   d.numerics.keyOrder = KeyOrder::ascending;
                   d.numerics.keyBlock = 16;
               },
@@ -1147,6 +1165,7 @@ TEST(Contradiction, a_recording_carries_its_own_rows) {
 
 TEST(Contradiction, sizes_of_a_token_never_overflow) {
     Declaration declaration = fullDeclaration();
+    declaration.layers[1].sinkLogits.reset();
     EXPECT_EQ(properties::elementsPerToken(declaration), 2 * (3 + 1) + 4 * 3 + (2 + 4) + 2 * 2u);
     declaration.layers[1].kvHeads = declaration.layers[1].queryHeads = properties::largestSize;
     declaration.layers[1].keyDim = declaration.layers[1].valueDim = properties::largestSize;

@@ -137,6 +137,9 @@ class Ours : public properties::AnyEngine {
             return AnyEngine::remove(s, rows);
     }
     Answer shift(properties::SequenceId s, std::int64_t delta) override {
+        // Chunks forbid it by declaration; the engine itself would do it.
+        if (std::ranges::find(declaration_.verbs, Verb::shift) == declaration_.verbs.end())
+            return AnyEngine::shift(s, delta);
         if constexpr (requires { engine_.shift(id(s), delta); })
             return answer(engine_.shift(id(s), delta));
         else

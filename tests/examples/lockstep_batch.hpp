@@ -1,6 +1,6 @@
 // lockstep_batch: prompts of different lengths, then one token for each sequence that is active.
 //
-//     cache.decode(rows, active)    a row for every sequence of the batch; inactive ones are padding
+//     cache.decode(rows, active)    a row for every sequence; inactive ones are padding
 //     cache.length(s)
 //
 // All sequences stand in one tensor [batch][capacity][heads * dim], and each keeps a length of its
