@@ -47,8 +47,9 @@ enum class CodecRow : std::uint8_t { head, token };
 enum class ReadAs : std::uint8_t { f32, f16, bf16 };
 
 /// An orthogonal matrix that turns a codec row before it is quantised; reading multiplies by its
-/// transpose, and nobody checks that this undoes it (orthogonal.hpp). Engines that turn queries too, and undo nothing, read back other rows:
-/// ggml_gen_hadamard in llama.cpp, src/llama-kv-cache.cpp, is not declared so.
+/// transpose, and nobody checks that this undoes it (orthogonal.hpp). Engines that turn queries
+/// too, and undo nothing, read back other rows: ggml_gen_hadamard in llama.cpp,
+/// src/llama-kv-cache.cpp, is not declared so.
 struct StoredRotation {
     BOOST_HANA_DEFINE_STRUCT(
         StoredRotation,
