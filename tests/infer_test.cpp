@@ -46,7 +46,7 @@ TEST(Infer, our_engine_differs_nowhere) {
     ASSERT_EQ(all.size(), 4u);
     for (auto const& one : all) {
         EXPECT_EQ(differences(one), Texts{});
-        EXPECT_GE(one.count(Comparison::agrees), 40u);
+        EXPECT_GE(one.count(Comparison::agrees), 20 * one.declaration.layers.size());
         EXPECT_EQ(contradiction(one.declaration), std::nullopt);
         for (auto const& f : one.findings) EXPECT_FALSE(f.how.empty()) << f.field;
     }
@@ -82,7 +82,7 @@ TEST(Infer, bugs_show_where_they_are) {
          {1, "evict: length 2, next position 2, rows at 1 2"}},
         {"position_restarts_after_prefill",
          {1, "prefill: length 3, next position 0, rows at 0 1 2"}},
-        {"ring_off_by_one_at_wrap", {3, "layers[0].retained: 4"}},
+        {"ring_off_by_one_at_wrap", {4, "layers[0].retained: 4"}},
         {"rolled_back_row_visible", {1, "layers[0].rolledBackRows: seen"}},
         {"slot_reused", {1, "append: length 3, next position 3, rows at 1 1 2"}},
         {"stale_length_after_rollback",
@@ -193,7 +193,7 @@ TEST(Infer, sinks_and_slopes_are_seen) {
 
 TEST(Infer, chunks_are_told_from_windows) {
     auto const setups = standardSetups("chunks", numericsF32Plain);
-    auto const hasChunks = [](Setup const& s) { return s.declaration.layers[0].chunk.has_value(); };
+    auto const hasChunks = [](auto const& s) { return s.declaration.layers[0].chunk.has_value(); };
     auto truth = std::ranges::find_if(setups, hasChunks)->declaration;
     for (std::size_t chunk : {1, 2, 3, 4, 5, 11, 12, 13}) {
         SCOPED_TRACE(chunk);

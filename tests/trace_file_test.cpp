@@ -1041,6 +1041,7 @@ TEST(Contradiction, names_the_fields) {
                   std::erase(d.verbs, Verb::shift);
                   d.layers[1].chunk = 2;
                   d.layers[1].sinkLogits.reset();
+                  d.layers[0].window = d.layers[0].sinks = d.layers[0].retained = 0;
                   d.numerics = numericsF32Plain;
                   d.numerics.keyOrder = KeyOrder::ascending;
                   d.numerics.keyBlock = 16;
@@ -1056,6 +1057,7 @@ TEST(Contradiction, names_the_fields) {
               "expected 24: the format says how queries are rounded"},
              {[](Declaration& d) {
                   d.layers[1].sinkLogits = {0, 1};
+                  d.layers[0].window = d.layers[0].sinks = d.layers[0].retained = 0;
                   d.numerics = numericsF32Plain;
                   d.numerics.keyOrder = KeyOrder::ascending;
                   d.numerics.keyBlock = 16;
