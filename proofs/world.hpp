@@ -21,16 +21,16 @@ struct Shape {
     W window{};
     S sinks{};
     R rotaryDim{};
+    C chunk{};
     RotaryLayout layout = RotaryLayout::none;
     KeyStorage storage = KeyStorage::rotated;
     std::size_t slopes = 0;  ///< ALiBi slopes, one per query head, or none
     std::size_t sinkLogits = 0;  ///< one per query head, or none
-    C chunk{};
 
     constexpr auto erased() const {
         return Shape<Dyn, Dyn, Dyn, Dyn, Dyn, Dyn, Dyn, Dyn, Dyn>{
-            length,    queryHeads, kvHeads, keyDim, valueDim,   window, sinks,
-            rotaryDim, layout,     storage, slopes, sinkLogits, chunk};
+            length,    queryHeads, kvHeads, keyDim,  valueDim, window, sinks,
+            rotaryDim, chunk,      layout,  storage, slopes,   sinkLogits};
     }
 };
 
